@@ -1,0 +1,19 @@
+"""`yeastarctl`: what operators and integrators of the gateway do by hand."""
+
+import click
+
+from .. import __version__
+from . import exits, key
+from .send import send
+from .verify import verify
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.EPILOG)
+@click.version_option(__version__, prog_name="yeastarctl")
+def main() -> None:
+    """Keys, configuration checks and tests for a Kong gateway with the plugin yeastar-adapter."""
+
+
+main.add_command(key.group)
+main.add_command(verify)
+main.add_command(send)
