@@ -31,8 +31,8 @@ def gateway_options(command: Command) -> Command:
         click.option(
             "--key",
             metavar="KEY",
-            help=f"The PBX's API key. Better in the environment variable {KEY_VARIABLE}: other users of the machine"
-            " can read a command line. Without either, a terminal asks for it.",
+            help=f"The PBX's API key. Better in the environment variable {KEY_VARIABLE}: other users of the"
+            " machine can read a command line. Without either, a terminal asks for it.",
         ),
         click.option(
             "--url",
@@ -48,8 +48,7 @@ def gateway_options(command: Command) -> Command:
 
 
 def connect(url: str, key: str | None, timeout: float, insecure: bool) -> Pbx:
-    """A PBX for the options that were given; asks for the key where that is possible. Raises click's"
-    " errors."""
+    """A PBX for the options that were given; asks at a terminal for a key that is missing."""
     key = key if key is not None else os.environ.get(KEY_VARIABLE)
     if key is None:
         if not sys.stdin.isatty():

@@ -13,7 +13,7 @@ VERIFY = "/api/v1/integration/yeastar/sms/verify"
 SEND = "/api/v1/integration/yeastar/sms/sendmessage"
 
 
-class Unreachable(Exception):
+class Unreachable(Exception):  # noqa: N818 - a state of the gateway, named as people say it
     """No HTTP answer came; the text says why."""
 
 
@@ -36,8 +36,7 @@ class Answer:
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """The one entry of Yeastar's error form: `code`, `title`, `detail`; None if the body is"
-        " something else."""
+        """The one entry of Yeastar's error form: `code`, `title`, `detail`; None for another body."""
         document = self.document
         errors = document.get("errors") if isinstance(document, dict) else None
         if not isinstance(errors, list) or len(errors) != 1 or not isinstance(errors[0], dict):

@@ -56,9 +56,9 @@ def send(
 ) -> None:
     """Send a message through a gateway, as a PBX does, and explain the answer.
 
-    With --count it sends many at a steady rate and sums up answers and latencies. Every accepted message is a
-    real order that somebody pays for, unless the gateway's FutureSMS is a stand-in: several messages to another
-    machine than this one need a "yes" (or --yes).
+    With --count it sends many at a steady rate and sums up answers and latencies. Every accepted message is
+    a real order that somebody pays for, unless the gateway's FutureSMS is a stand-in: several messages to
+    another machine than this one need a "yes" (or --yes).
     """
     terminal = Terminal(as_json)
     pbx = connect(url, key, timeout, insecure)

@@ -23,8 +23,8 @@ def json_option(command: Command) -> Command:
 class Terminal:
     """Standard output and error of one command.
 
-    Colour only where a terminal reads it (rich sees to that, and to NO_COLOR). Lines are never wrapped: a key or
-    a `file:line` that is broken in two cannot be copied.
+    Colour only where a terminal reads it (rich sees to that, and to NO_COLOR). Lines are never wrapped:
+    a key or a `file:line` that is broken in two cannot be copied.
     """
 
     def __init__(self, as_json: bool = False) -> None:
