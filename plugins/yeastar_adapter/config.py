@@ -1,0 +1,265 @@
+"""The plugin's configuration: the schema that Kong checks, and the settings that the plugin works with."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from .futuresms.order import OrderForm
+from .limits import Rates
+from .limits.settings import RateLimitSettings, RedisSettings
+from .schema import NAME, PRIORITY, SCHEMA
+from .yeastar.numbers import E164, Check
+
+__all__ = ["NAME", "PRIORITY", "SCHEMA", "ConfigurationError", "Consumer", "MerchantSettings", "Settings"]
+
+log = logging.getLogger(__name__)
+
+PLAIN_KEY_AT_LEAST = 20
+"""Shortest API key that is accepted when it is written out, in characters."""
+
+_DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
+
+# What an order always has: the text cannot go into one of these.
+_ORDER_FIELDS = frozenset({"phone_number", "template_id", "sender_id", "client_order_id", "dlr_address"})
+
+
+class ConfigurationError(Exception):
+    """A configuration that cannot serve anybody; the message names consumer and field and says what to do."""
+
+
+@dataclass(frozen=True)
+class MerchantSettings:
+    """A Merchant API account; `base_url` None: the address of the Kong service. `timeout` in seconds."""
+
+    username: str
+    password: str = field(repr=False)
+    base_url: str | None
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """One PBX: what it may and how its messages go out. None: not configured, so nothing can be sent."""
+
+    username: str
+    enabled: bool
+    rates: Rates
+    sender_id: str | None
+    senders: Mapping[str, str] | None
+    order: OrderForm | None
+    merchant: MerchantSettings | None
+
+    def sender_for(self, number: str) -> str | None:
+        """The FutureSMS sender for a PBX's `from`, or None when there is none."""
+        if self.senders is not None:
+            return self.senders.get(number) or None
+        return self.sender_id
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole configuration, checked once.
+
+    `keys`: SHA-256 of a key → (consumer, credential id). `defaults`: what a consumer without an entry of its own
+    gets, on an instance that Kong has scoped to a consumer. `warnings`: what an administrator should mend.
+    """
+
+    authentication: str
+    consumers: Mapping[str, Consumer]
+    keys: Mapping[bytes, tuple[Consumer, str]] = field(repr=False)
+    defaults: Consumer | None
+    rate_limit: RateLimitSettings
+    recipient_check: Check
+    consumer_cache_seconds: float
+    log_level: str
+    log_format: str
+    metrics_listen: str | None
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, config: Mapping[str, Any]) -> Settings:
+        """Read a configuration as Kong hands it over: defaults filled in, nulls removed, vaults resolved.
+
+        A consumer that lacks something is kept and refused later, so that the others are undisturbed.
+        Raises ConfigurationError for what concerns all of them.
+        """
+        return _Reading(config).settings()
+
+
+class _Reading:
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._warnings: list[str] = []
+
+    def settings(self) -> Settings:
+        config = self._config
+        consumers: dict[str, Consumer] = {}
+        keys: dict[bytes, tuple[Consumer, str]] = {}
+        for entry in config.get("consumers") or ():
+            consumer = self._consumer(entry)
+            if consumer.username in consumers:
+                raise ConfigurationError(f"consumers: {consumer.username} has two entries; make them one")
+            consumers[consumer.username] = consumer
+            self._add_keys(keys, consumer, entry.get("api_keys") or ())
+        rate_limit = config.get("rate_limit") or {}
+        logging_ = config.get("log") or {}
+        return Settings(
+            authentication=config.get("authentication", "bearer"),
+            consumers=consumers,
+            keys=keys,
+            defaults=self._defaults(),
+            rate_limit=_rate_limit(rate_limit),
+            recipient_check=config.get("recipient_check", "possible"),
+            consumer_cache_seconds=float(config.get("consumer_cache_seconds", 60)),
+            log_level=logging_.get("level", "info"),
+            log_format=logging_.get("format", "text"),
+            metrics_listen=(config.get("metrics") or {}).get("listen"),
+            warnings=tuple(self._warnings),
+        )
+
+    def _defaults(self) -> Consumer | None:
+        """What a consumer-scoped instance says of its consumer, whose name only Kong knows."""
+        if "consumer_id" not in self._config:
+            return None
+        return self._consumer({"username": ""})
+
+    def _consumer(self, entry: Mapping[str, Any]) -> Consumer:
+        username = entry["username"]
+        order = {**(self._config.get("order") or {}), **_present(entry, "sender_id", "template_id")}
+        senders = entry.get("senders")
+        if senders is None and not self._present(username, "sender_id", order):
+            order["sender_id"] = None
+        for number, sender in (senders or {}).items():
+            if not E164.fullmatch(number):
+                self._warn(username, f"senders: '{number}' is not an E.164 number and matches no 'from'")
+            elif not sender.strip():
+                self._warn(username, f"senders: the sender of '{number}' is blank")
+        merchant = self._merchant(username, entry)
+        return Consumer(
+            username=username,
+            enabled=entry.get("enabled", True),
+            rates=_rates({**(self._config.get("rate_limit") or {}), **(entry.get("rate_limit") or {})}),
+            sender_id=order.get("sender_id"),
+            senders=None if senders is None else {k: v.strip() for k, v in senders.items()},
+            order=self._order(username, order, merchant),
+            merchant=merchant,
+        )
+
+    def _order(
+        self, username: str, order: Mapping[str, Any], merchant: MerchantSettings | None
+    ) -> OrderForm | None:
+        text_field = order.get("text_field", "var")
+        if text_field in _ORDER_FIELDS:
+            raise ConfigurationError(
+                f"order.text_field: '{text_field}' is a field of the order itself; name another"
+            )
+        if not self._present(username, "template_id", order) or merchant is None:
+            return None
+        return OrderForm(
+            path=order.get("path", "/api/v1/sms/sends"),
+            template_id=order["template_id"],
+            text_field=text_field,
+            dlr_address=order.get("dlr_address"),
+            seal_key=hashlib.sha256(f"{merchant.username}\0{merchant.password}".encode()).digest(),
+        )
+
+    def _merchant(self, username: str, entry: Mapping[str, Any]) -> MerchantSettings | None:
+        merchant = {**(self._config.get("merchant") or {}), **(entry.get("merchant") or {})}
+        complete = [self._present(username, name, merchant, "merchant.") for name in ("username", "password")]
+        if not all(complete):
+            return None
+        base_url = merchant.get("base_url")
+        if base_url is not None:
+            base_url = base_url.rstrip("/")
+            if not _is_address(base_url):
+                self._warn(
+                    username, "merchant.base_url is not an http or https address; its messages are refused"
+                )
+                return None
+        return MerchantSettings(
+            merchant["username"], merchant["password"], base_url, merchant.get("timeout_ms", 3000) / 1000
+        )
+
+    def _add_keys(self, keys: dict[bytes, tuple[Consumer, str]], consumer: Consumer, api_keys: Any) -> None:
+        usable = 0
+        for index, key in enumerate(api_keys, 1):
+            digest = self._digest(consumer.username, index, key)
+            if digest is None:
+                continue
+            other = keys.get(digest, (consumer, ""))[0]
+            if other is not consumer:
+                raise ConfigurationError(
+                    f"consumers: {other.username} and {consumer.username} have the same API key; "
+                    "give each consumer a key of its own"
+                )
+            keys.setdefault(digest, (consumer, f"{consumer.username}/api_keys/{index}"))
+            usable += 1
+        if not usable and self._config.get("authentication", "bearer") == "bearer":
+            self._warn(consumer.username, "api_keys: no usable key; nobody can authenticate as this consumer")
+
+    def _digest(self, username: str, index: int, key: str) -> bytes | None:
+        field_name = f"api_keys[{index}]"
+        if not key.strip():
+            self._warn(
+                username, f"{field_name} is blank (a vault variable that is not set?) and matches no key"
+            )
+        elif key.startswith("sha256:"):
+            digest = _DIGEST.fullmatch(key.strip())
+            if digest:
+                return bytes.fromhex(digest[1])
+            self._warn(username, f"{field_name}: 'sha256:' wants 64 hexadecimal digits; it matches no key")
+        elif len(key) < PLAIN_KEY_AT_LEAST:
+            self._warn(
+                username, f"{field_name} is shorter than {PLAIN_KEY_AT_LEAST} characters and is not accepted"
+            )
+        else:
+            return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        return None
+
+    def _present(self, username: str, name: str, record: Mapping[str, Any], prefix: str = "order.") -> bool:
+        value = record.get(name)
+        if value is not None and value.strip():
+            return True
+        state = "is not set" if value is None else "is blank (a vault variable that is not set?)"
+        self._warn(username, f"{prefix}{name} {state}; its messages are refused with 10005")
+        return False
+
+    def _warn(self, username: str, problem: str) -> None:
+        self._warnings.append(f"consumer {username}: {problem}" if username else f"this instance: {problem}")
+
+
+def _present(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    # A blank override is an override: it must not fall back on somebody else's sender.
+    return {name: entry[name] for name in names if entry.get(name) is not None}
+
+
+def _rates(record: Mapping[str, Any]) -> Rates:
+    return Rates(*(record.get(window) for window in ("second", "minute", "hour", "day")))
+
+
+def _rate_limit(record: Mapping[str, Any]) -> RateLimitSettings:
+    redis = {name: value for name, value in (record.get("redis") or {}).items() if name in _REDIS_FIELDS}
+    for name in ("username", "password"):
+        # A vault variable that is not set arrives as "": no credential, rather than an empty one.
+        redis[name] = (redis.get(name) or "").strip() or None
+    options = {
+        name: record[name] for name in ("policy", "fault_tolerant", "hide_client_headers") if name in record
+    }
+    return RateLimitSettings(**options, redis=RedisSettings(**redis))
+
+
+_REDIS_FIELDS = frozenset(RedisSettings.__dataclass_fields__)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,263 @@
+"""The plugin's Kong schema, as data. What cannot be said here is checked when an instance starts: `config.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAME = "yeastar-adapter"
+
+# Where Kong's own authentication plugins stand (key-auth 1250 … acl 950): after those that may establish the
+# consumer (`authentication: kong`), before those that want to know it (acl, rate-limiting).
+PRIORITY = 1000
+
+Field = dict[str, dict[str, Any]]
+
+
+def _secret(description: str, **more: Any) -> dict[str, Any]:
+    return {"type": "string", "referenceable": True, "encrypted": True, "description": description, **more}
+
+
+def _windows() -> list[Field]:
+    return [
+        {
+            window: {
+                "type": "integer",
+                "gt": 0,
+                "description": f"At most this many requests in any {window}; not set: no limit.",
+            }
+        }
+        for window in ("second", "minute", "hour", "day")
+    ]
+
+
+def _merchant(timeout: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "fields": [
+            {
+                "username": {
+                    "type": "string",
+                    "referenceable": True,
+                    "description": "User of the Merchant API.",
+                }
+            },
+            {"password": _secret("Password of that user.")},
+            {
+                "base_url": {
+                    "type": "string",
+                    "starts_with": "http",
+                    "description": "Address of the Merchant API; not set: the address of the Kong service.",
+                }
+            },
+            {"timeout_ms": timeout},
+        ],
+    }
+
+
+_TIMEOUT = {
+    "type": "integer",
+    "between": [1, 60000],
+    "description": "Longest wait for a token, and for an order that is submitted again, in milliseconds.",
+}
+
+_SENDER_ID = {
+    "type": "string",
+    "referenceable": True,
+    "description": "FutureSMS sender: `SID-…` or `AUTO`. The PBX's `from` never chooses it by itself.",
+}
+_TEMPLATE_ID = {
+    "type": "string",
+    "referenceable": True,
+    "description": "Approved FutureSMS template that takes the text; a pass-through one takes up to 2000 characters.",
+}
+
+_CONSUMER = {
+    "type": "record",
+    "fields": [
+        {"username": {"type": "string", "required": True, "len_min": 1, "description": "The Kong consumer."}},
+        {
+            "api_keys": {
+                "type": "array",
+                "default": [],
+                "elements": _secret(
+                    "`sha256:<64 hex>`, a vault reference, or a key of at least 20 characters."
+                ),
+                "description": "The keys of this PBX; several while one is replaced by the next.",
+            }
+        },
+        {"enabled": {"type": "boolean", "default": True, "description": "The switch: off is 403/10005."}},
+        {"sender_id": _SENDER_ID},
+        {"template_id": _TEMPLATE_ID},
+        {
+            "senders": {
+                "type": "map",
+                "keys": {"type": "string"},
+                "values": {"type": "string", "referenceable": True},
+                "description": "FutureSMS sender by the PBX's `from`; when given, any other `from` is refused.",
+            }
+        },
+        {"merchant": _merchant(_TIMEOUT)},
+        {"rate_limit": {"type": "record", "fields": _windows()}},
+    ],
+}
+
+SCHEMA: list[Field] = [
+    {
+        "authentication": {
+            "type": "string",
+            "required": True,
+            "default": "bearer",
+            "one_of": ["bearer", "kong"],
+            "description": "`bearer`: by `consumers[].api_keys`; `kong`: trust the consumer that a Kong "
+            "authentication plugin has established.",
+        }
+    },
+    {
+        "consumers": {
+            "type": "array",
+            "default": [],
+            "elements": _CONSUMER,
+            "description": "One entry a PBX. What an entry does not say is taken from below.",
+        }
+    },
+    {
+        "order": {
+            "type": "record",
+            "fields": [
+                {
+                    "path": {
+                        "type": "string",
+                        "default": "/api/v1/sms/sends",
+                        "starts_with": "/",
+                        "description": "Path of the order call. The guard in kong.yml knows it too.",
+                    }
+                },
+                {"template_id": _TEMPLATE_ID},
+                {"sender_id": _SENDER_ID},
+                {
+                    "text_field": {
+                        "type": "string",
+                        "default": "var",
+                        "len_min": 1,
+                        "description": "Field of the order that takes the text.",
+                    }
+                },
+                {
+                    "dlr_address": {
+                        "type": "string",
+                        "len_max": 255,
+                        "description": "Where FutureSMS sends delivery reports.",
+                    }
+                },
+            ],
+        }
+    },
+    {"merchant": _merchant({**_TIMEOUT, "default": 3000})},
+    {
+        "rate_limit": {
+            "type": "record",
+            "fields": [
+                *_windows(),
+                {
+                    "policy": {
+                        "type": "string",
+                        "default": "local",
+                        "one_of": ["local", "redis"],
+                        "description": "`redis`: one count for all nodes; `local`: one a node.",
+                    }
+                },
+                {
+                    "fault_tolerant": {
+                        "type": "boolean",
+                        "default": True,
+                        "description": "Redis away: count locally (true) or refuse with 10007 (false).",
+                    }
+                },
+                {
+                    "hide_client_headers": {
+                        "type": "boolean",
+                        "default": True,
+                        "description": "`false`: accepted messages carry the `RateLimit-*` headers too, "
+                        "for one more PDK call each.",
+                    }
+                },
+                {
+                    "redis": {
+                        "type": "record",
+                        "fields": [
+                            {"host": {"type": "string", "default": "redis", "referenceable": True}},
+                            {"port": {"type": "integer", "default": 6379, "between": [1, 65535]}},
+                            {"username": {"type": "string", "referenceable": True}},
+                            {"password": _secret("Password of the Redis server or ACL user.")},
+                            {"database": {"type": "integer", "default": 0, "between": [0, 65535]}},
+                            {"ssl": {"type": "boolean", "default": False}},
+                            {"ssl_verify": {"type": "boolean", "default": True}},
+                            {
+                                "timeout_ms": {
+                                    "type": "integer",
+                                    "default": 200,
+                                    "between": [1, 60000],
+                                    "description": "Longest wait of a request for Redis, in milliseconds.",
+                                }
+                            },
+                        ],
+                    }
+                },
+            ],
+        }
+    },
+    {
+        "recipient_check": {
+            "type": "string",
+            "required": True,
+            "default": "possible",
+            "one_of": ["possible", "valid", "mobile"],
+            "description": "How strictly `to` is checked: a possible length, an assigned range, a mobile range.",
+        }
+    },
+    {
+        "consumer_cache_seconds": {
+            "type": "number",
+            "default": 60,
+            "between": [0, 86400],
+            "description": "How long a consumer read from Kong is remembered; Kong reads its database each time.",
+        }
+    },
+    {
+        "log": {
+            "type": "record",
+            "fields": [
+                {
+                    "level": {
+                        "type": "string",
+                        "default": "info",
+                        "one_of": ["debug", "info", "warning", "error"],
+                        "description": "`info`: a line for each refusal and failure; `debug`: for each message.",
+                    }
+                },
+                {
+                    "format": {
+                        "type": "string",
+                        "default": "text",
+                        "one_of": ["text", "json"],
+                        "description": "Lines for people, or one JSON object a line.",
+                    }
+                },
+            ],
+        }
+    },
+    {
+        "metrics": {
+            "type": "record",
+            "fields": [
+                {
+                    "listen": {
+                        "type": "string",
+                        "description": "Serve Prometheus metrics here: `127.0.0.1:9542` or `unix:/path`; "
+                        "not set: off.",
+                    }
+                }
+            ],
+        }
+    },
+]

@@ -1,0 +1,41 @@
+"""The two calls of a PBX, told apart by the request line."""
+
+from __future__ import annotations
+
+import posixpath
+from enum import Enum
+from urllib.parse import unquote
+
+from .errors import INVALID_PARAMETER, Refusal
+
+
+class Endpoint(Enum):
+    """A method and the last segment of the path."""
+
+    VERIFY = ("GET", "verify")
+    SENDMESSAGE = ("POST", "sendmessage")
+
+
+_BY_NAME = {endpoint.value[1]: endpoint for endpoint in Endpoint}
+
+
+def endpoint_of(request_line: str) -> Endpoint:
+    """Find the endpoint of a request line (`POST /api/v1/…/sendmessage?x HTTP/1.1`).
+
+    Raises Refusal 10002 for any other path or method. The path is compared as Kong routes it:
+    percent-decoded, dot segments and repeated slashes removed.
+    """
+    method, _, rest = request_line.partition(" ")
+    target = rest.rsplit(" ", 1)[0]
+    path = posixpath.normpath(unquote(target.partition("?")[0]))
+    endpoint = _BY_NAME.get(path.rpartition("/")[2])
+    if endpoint is None:
+        raise Refusal(INVALID_PARAMETER, "this path is neither 'verify' nor 'sendmessage'")
+    if method != endpoint.value[0]:
+        raise Refusal(INVALID_PARAMETER, f"'{endpoint.value[1]}' takes the method {endpoint.value[0]} only")
+    return endpoint
+
+
+def has_query(request_line: str) -> bool:
+    """Say whether the request line has a query string."""
+    return "?" in request_line
