@@ -6,6 +6,7 @@
 | `GET, DELETE /__stub__/orders` | accepted orders, newest last; `?last=N` |
 | `GET, DELETE /__stub__/requests` | what came in, with headers, newest last; `?last=N`, `?path=/api/…` |
 | `PUT, DELETE /__stub__/behaviour` | a fault for the next requests (`faults.py`) |
+| `GET /__stub__/tokens` | every token that is remembered, dead or alive |
 | `PUT /__stub__/tokens` | `{"access_seconds": 1800, "refresh_seconds": 604800}` of tokens still to come |
 | `POST /__stub__/expire-tokens` | access tokens are out of time; `{"refresh": true}`: refresh tokens too |
 | `POST /__stub__/revoke-tokens` | every token is unknown |
@@ -54,6 +55,7 @@ class Controls:
             ("DELETE", "requests"): self._forget_requests,
             ("PUT", "behaviour"): self._behave,
             ("DELETE", "behaviour"): self._behave_well,
+            ("GET", "tokens"): self._tokens,
             ("PUT", "tokens"): self._life_time,
             ("POST", "expire-tokens"): self._expire,
             ("POST", "revoke-tokens"): self._revoke,
@@ -107,6 +109,9 @@ class Controls:
     def _behave_well(self, _query: dict[str, str], _given: Any) -> Answer:
         self._faults.clear()
         return _nothing()
+
+    def _tokens(self, _query: dict[str, str], _given: Any) -> Answer:
+        return _ok({"tokens": self._sessions.tokens()})
 
     def _life_time(self, _query: dict[str, str], given: Any) -> Answer:
         seconds = {name: float(_object(given)[name]) for name in given}

@@ -69,6 +69,10 @@ class Sessions:
         self._refresh.clear()
         return count
 
+    def tokens(self) -> list[str]:
+        """Every token that is remembered, dead or alive."""
+        return [*self._access, *self._refresh]
+
     def _issue(self, session: Session) -> dict[str, str]:
         now = time.time()
         access, refresh = "at_" + secrets.token_urlsafe(32), "rt_" + secrets.token_urlsafe(32)
