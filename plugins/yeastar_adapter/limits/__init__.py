@@ -1,0 +1,52 @@
+"""Rate limits: so many requests of a consumer in any second, minute, hour and day.
+
+limiter = open_limiter(settings)
+verdict = limiter.admit("acme-manila", Rates(second=5, minute=60))
+if not verdict.allowed:
+    ...  # 429, Retry-After: verdict.retry_after_seconds
+"""
+
+from __future__ import annotations
+
+from weakref import WeakValueDictionary
+
+from .limiter import Limiter, LimiterUnavailable, Statistics
+from .local import LocalLimiter
+from .redis import RedisLimiter
+from .settings import RateLimitSettings, Rates, RedisSettings
+from .window import Verdict
+
+__all__ = [
+    "Limiter",
+    "LimiterUnavailable",
+    "RateLimitSettings",
+    "Rates",
+    "RedisSettings",
+    "Statistics",
+    "Verdict",
+    "limiters",
+    "open_limiter",
+]
+
+_local = LocalLimiter()
+_shared: WeakValueDictionary[tuple[RedisSettings, bool], RedisLimiter] = WeakValueDictionary()
+
+
+def open_limiter(settings: RateLimitSettings) -> Limiter:
+    """The limiter of this process for these settings, the same one however often it is asked for.
+
+    The limits themselves are no part of what makes settings equal: they come with each request, and a changed limit
+    applies to what was counted before.
+    """
+    if settings.policy == "local":
+        return _local
+    key = (settings.redis, settings.fault_tolerant)
+    limiter = _shared.get(key)
+    if limiter is None:
+        limiter = _shared[key] = RedisLimiter(*key, local=_local)
+    return limiter
+
+
+def limiters() -> list[Limiter]:
+    """All limiters in use in this process, for the metrics; the first one counts locally."""
+    return [_local, *_shared.values()]

@@ -1,0 +1,226 @@
+"""One connection to one Redis server, shared by all greenlets that wait for a verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult
+from redis.connection import Connection, SSLConnection
+from redis.exceptions import (
+    AskError,
+    ConnectionError,
+    InvalidResponse,
+    NoScriptError,
+    ResponseError,
+    TimeoutError,
+)
+
+from .limiter import Statistics
+from .settings import Rates, RedisSettings
+from .window import Verdict
+
+SCRIPT = files(__package__).joinpath("sliding_window.lua").read_bytes()
+_SHA = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()
+
+Answer = Verdict | Exception
+"""A verdict; or why there is none: AskError and MovedError, any other RedisError, OSError."""
+
+
+class Question:
+    """What one request asks of Redis, and the place where its greenlet waits for the answer.
+
+    `deadline` is when to have given up, on `time.monotonic()`; `asking` is for a node of a Redis Cluster to which
+    the key is just being moved.
+    """
+
+    __slots__ = ("answer", "asking", "deadline", "key", "rates")
+
+    def __init__(self, key: str, rates: Rates, deadline: float, asking: bool = False) -> None:
+        self.key = key
+        self.rates = rates
+        self.deadline = deadline
+        self.asking = asking
+        self.answer: AsyncResult[Answer] = AsyncResult()
+
+
+class Link:
+    """Asks one Redis server, in the name of all greenlets, over one connection.
+
+    Questions that come while an exchange is under way go out together in the next one. redis-py makes the connection
+    (TLS, AUTH, SELECT) and speaks the protocol; its client and pool would take more time than all the rest of an
+    accepted request.
+
+    If the server has closed an established connection, it is connected to and asked once more. What it had counted
+    before it did is then counted twice, which errs on the safe side.
+    """
+
+    def __init__(self, settings: RedisSettings, statistics: Statistics) -> None:
+        self._statistics = statistics
+        self._connection = _connection(settings)
+        self._connected = False
+        self._questions: list[Question] = []
+        self._working = False
+        self._unread: deque[Question] = deque()
+        self._script_unknown: list[Question] = []
+        self._refused = False
+
+    def ask(self, question: Question) -> Answer:
+        """Wait for the answer, at most until the question's deadline."""
+        self._questions.append(question)
+        if not self._working:
+            self._working = True
+            gevent.spawn(self._work)
+        answer: Answer = question.answer.get()
+        return answer
+
+    def _work(self) -> None:
+        try:
+            while self._questions:
+                batch, self._questions = self._questions, []
+                try:
+                    self._exchange(batch)
+                except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever
+                    self._disconnect()
+                    for question in _unanswered(batch):
+                        question.answer.set(error)
+        finally:
+            self._working = False
+
+    def _exchange(self, batch: list[Question]) -> None:
+        """Have all of the batch answered before the first deadline in it."""
+        deadline = min([question.deadline for question in batch])
+        if not _within(deadline - time.monotonic(), lambda: self._put(batch)):
+            # The time may be up because this process was busy with something else, and the answers lie there unread.
+            _within(0, self._read)
+        if _unanswered(batch):
+            raise TimeoutError("no answer in time")
+        if self._refused:
+            # A master become a replica, a full or a loading one: by now another server may have the address.
+            self._disconnect()
+
+    def _put(self, batch: list[Question]) -> None:
+        established = self._connected
+        try:
+            self._send(batch, _evalsha)
+        except ConnectionError:
+            if not established:
+                raise
+            self._disconnect()
+            self._send(_unanswered(batch), _evalsha)
+        if self._script_unknown:
+            unknown, self._script_unknown = self._script_unknown, []
+            self._statistics.script_loads += 1
+            self._send(unknown, _eval)
+
+    def _send(self, questions: list[Question], command: Callable[[str, Rates], bytes]) -> None:
+        if not self._connected:
+            self._connection.connect()
+            self._connected = True
+            self._statistics.redis_connections += 1
+        words = []
+        for question in questions:
+            if question.asking:
+                words.append(_words(b"ASKING"))
+            words.append(command(question.key, question.rates))
+        self._connection.send_packed_command([b"".join(words)])
+        self._statistics.redis_round_trips += 1
+        self._unread.extend(questions)
+        self._read()
+
+    def _read(self) -> None:
+        while self._unread:
+            question = self._unread[0]
+            if question.asking:
+                self._reply()
+                question.asking = False
+            reply = self._reply()
+            self._unread.popleft()
+            if isinstance(reply, NoScriptError):
+                self._script_unknown.append(question)
+            elif isinstance(reply, list) and len(reply) == len(Verdict._fields):
+                allowed, *numbers = reply
+                question.answer.set(Verdict(allowed == 1, *numbers))
+            elif isinstance(reply, ResponseError):
+                self._refused = self._refused or not isinstance(reply, AskError)
+                question.answer.set(reply)
+            else:
+                raise InvalidResponse(f"not a verdict: {reply!r}")
+
+    def _reply(self) -> object:
+        try:
+            return self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
+        except ResponseError as error:
+            return error.with_traceback(None)
+
+    def _disconnect(self) -> None:
+        self._connection.disconnect()
+        self._connected = self._refused = False
+        self._unread.clear()
+        self._script_unknown.clear()
+
+
+def _connection(settings: RedisSettings) -> Any:
+    """A redis-py connection that is not yet made."""
+    seconds = settings.timeout_ms / 1000
+    arguments: dict[str, object] = {
+        "host": settings.host,
+        "port": settings.port,
+        "username": settings.username,
+        "password": settings.password,
+        "db": settings.database,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "protocol": 2,
+    }
+    if settings.ssl:
+        arguments["ssl_cert_reqs"] = "required" if settings.ssl_verify else "none"
+        arguments["ssl_check_hostname"] = settings.ssl_verify
+    kind: Any = SSLConnection if settings.ssl else Connection
+    return kind(**arguments)
+
+
+def _unanswered(batch: list[Question]) -> list[Question]:
+    return [question for question in batch if not question.answer.ready()]
+
+
+def _within(seconds: float, action: Callable[[], None]) -> bool:
+    """Run `action`; False if it took too long and was broken off."""
+    timer = gevent.Timeout.start_new(max(seconds, 0))
+    try:
+        action()
+    except gevent.Timeout as timeout:
+        if timeout is not timer:
+            raise
+        return False
+    finally:
+        timer.close()
+        timer.__traceback__ = (
+            None  # else the frames, and the sockets in them, stay until the garbage collector comes
+        )
+    return True
+
+
+@lru_cache(maxsize=10_000)
+def _evalsha(key: str, rates: Rates) -> bytes:
+    return _words(b"EVALSHA", _SHA, *_arguments(key, rates))
+
+
+def _eval(key: str, rates: Rates) -> bytes:
+    return _words(b"EVAL", SCRIPT, *_arguments(key, rates))
+
+
+def _arguments(key: str, rates: Rates) -> list[bytes]:
+    numbers = [b"%d" % number for window in rates.windows for number in window]
+    return [b"1", key.encode(), *numbers]
+
+
+def _words(*words: bytes) -> bytes:
+    """A command in Redis's protocol."""
+    return b"".join([b"*%d\r\n" % len(words), *[b"$%d\r\n%s\r\n" % (len(word), word) for word in words]])

@@ -1,0 +1,62 @@
+"""Counts kept in this process."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from .limiter import Statistics
+from .settings import Rates
+from .window import UNLIMITED, Verdict, Window, admit
+
+_INSPECTED = 2
+
+
+def _monotonic_microseconds() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class LocalLimiter:
+    """One count for everybody in the process who asks; never raises LimiterUnavailable.
+
+    It keeps state only of consumers whose requests still count: each call looks at two consumers in turn and drops
+    those whose windows have run out, so that what is kept stays in proportion to the consumers that are active.
+
+    `clock` returns microseconds. Greenlets of one thread may share a limiter, threads may not.
+    """
+
+    def __init__(self, clock: Callable[[], int] = _monotonic_microseconds) -> None:
+        self.statistics = Statistics()
+        self._clock = clock
+        self._consumers: OrderedDict[str, dict[int, Window]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """The number of consumers of which state is kept."""
+        return len(self._consumers)
+
+    def admit(self, consumer: str, rates: Rates) -> Verdict:
+        if not rates.windows:
+            return UNLIMITED
+        self.statistics.local_requests += 1
+        now = self._clock()
+        self._drop_expired(now)
+        windows = self._consumers.get(consumer)
+        if windows is None:
+            windows = self._consumers[consumer] = {}
+        asked = []
+        for limit, seconds in rates.windows:
+            window = windows.get(seconds)
+            if window is None:
+                window = windows[seconds] = Window(seconds * 1_000_000)
+            asked.append((limit, window))
+        return admit(asked, now)
+
+    def _drop_expired(self, now: int) -> None:
+        consumers = self._consumers
+        for _ in range(min(_INSPECTED, len(consumers))):
+            consumer, windows = next(iter(consumers.items()))
+            if all(window.expired(now) for window in windows.values()):
+                del consumers[consumer]
+            else:
+                consumers.move_to_end(consumer)

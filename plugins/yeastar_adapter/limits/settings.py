@@ -1,0 +1,67 @@
+"""What an administrator sets about rate limits: `config.rate_limit` of the plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Policy = Literal["redis", "local"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How many requests a consumer may make in any second, minute, hour and day; None means no such limit.
+
+    Raises ValueError for a limit below 1.
+    """
+
+    second: int | None = None
+    minute: int | None = None
+    hour: int | None = None
+    day: int | None = None
+    windows: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    """(limit, length in seconds) of every limit that is set, the shortest window first."""
+
+    def __post_init__(self) -> None:
+        named = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
+        limits = [(name, getattr(self, name), seconds) for name, seconds in named]
+        for name, limit, _ in limits:
+            if limit is not None and limit < 1:
+                raise ValueError(f"a limit per {name} is at least 1, not {limit}")
+        windows = tuple((limit, seconds) for _, limit, seconds in limits if limit is not None)
+        object.__setattr__(self, "windows", windows)
+
+
+@dataclass(frozen=True)
+class RedisSettings:
+    """The Redis server that counts for all nodes together.
+
+    `timeout_ms` bounds the whole time that a request waits for Redis, connecting included.
+    """
+
+    host: str = "redis"
+    port: int = 6379
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    database: int = 0
+    ssl: bool = False
+    ssl_verify: bool = True
+    timeout_ms: int = 200
+
+
+@dataclass(frozen=True)
+class RateLimitSettings:
+    """Rate limits of the route and where they are counted; a consumer's own limits override `rates`."""
+
+    second: int | None = 5
+    minute: int | None = 60
+    hour: int | None = None
+    day: int | None = None
+    policy: Policy = "redis"
+    fault_tolerant: bool = True
+    hide_client_headers: bool = True
+    redis: RedisSettings = field(default_factory=RedisSettings)
+
+    @property
+    def rates(self) -> Rates:
+        return Rates(self.second, self.minute, self.hour, self.day)
