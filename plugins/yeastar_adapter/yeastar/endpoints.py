@@ -36,6 +36,3 @@ def endpoint_of(request_line: str) -> Endpoint:
     return endpoint
 
 
-def has_query(request_line: str) -> bool:
-    """Say whether the request line has a query string."""
-    return "?" in request_line
