@@ -6,8 +6,12 @@ import asyncio
 import contextlib
 import ssl
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 TLS = Path(__file__).parent / "tls"
 CA_CERTIFICATE = TLS / "ca.pem"
@@ -59,7 +63,7 @@ class Link:
     ) -> None:
         self.close()
 
-    def _run(self, work):  # type: ignore[no-untyped-def]
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _listen(self) -> asyncio.Server:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import requests
+from requests import Response, Session
 
 from kong.embedded.child import Child
 
@@ -24,20 +24,23 @@ class StubClient:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._http = requests.Session()
+        self._http = Session()
         self._http.trust_env = False
 
     def orders(self, last: int | None = None) -> list[dict[str, Any]]:
         """The accepted orders with every field received, newest last."""
-        return self._get("orders", {"last": last})
+        rows: list[dict[str, Any]] = self._get("orders", {"last": last})
+        return rows
 
     def requests(self, path: str | None = None, last: int | None = None) -> list[dict[str, Any]]:
         """What came in, newest last: `method`, `path`, `query`, `headers` (lower-case names), `body` (text)."""
-        return self._get("requests", {"path": path, "last": last})
+        rows: list[dict[str, Any]] = self._get("requests", {"path": path, "last": last})
+        return rows
 
     def status(self) -> dict[str, Any]:
         """Counters: `requests`, `orders`, `calls` (`"POST /api/v1/sms/sends 202"` → count), `faults`."""
-        return self._get("status", {})
+        counters: dict[str, Any] = self._get("status", {})
+        return counters
 
     def count(self, call: str) -> int:
         """How many requests came to `POST /api/v1/sms/sends`, whatever their answer."""
@@ -86,7 +89,7 @@ class StubClient:
 
     def _call(
         self, method: str, name: str, given: object = None, query: dict[str, Any] | None = None
-    ) -> requests.Response:
+    ) -> Response:
         answer = self._http.request(
             method, f"{self.url}/__stub__/{name}", params=query, json=given, timeout=60
         )
