@@ -4,6 +4,8 @@ import click
 
 from .. import __version__
 from . import exits, key
+from .check import command as check
+from .doctor.command import doctor
 from .send import send
 from .verify import verify
 
@@ -15,5 +17,7 @@ def main() -> None:
 
 
 main.add_command(key.group)
+main.add_command(check.group)
 main.add_command(verify)
 main.add_command(send)
+main.add_command(doctor)

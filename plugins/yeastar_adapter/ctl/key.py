@@ -7,10 +7,10 @@ import sys
 
 import click
 
+from ..config import PLAIN_KEY_AT_LEAST
 from . import exits
 from .terminal import Terminal, json_option, leave
 
-MIN_KEY_LENGTH = 20
 RANDOM_BYTES = 32  # 43 characters of URL-safe Base64
 
 
@@ -105,8 +105,8 @@ def weakness(key: str) -> str | None:
         return "the key is blank"
     if key != key.strip() or not key.isascii() or not key.isprintable() or " " in key:
         return "a key is one word of ASCII characters: a PBX sends it in an HTTP header"
-    if len(key) < MIN_KEY_LENGTH:
-        return f"the key has {len(key)} characters, and fewer than {MIN_KEY_LENGTH} can be guessed"
+    if len(key) < PLAIN_KEY_AT_LEAST:
+        return f"the key has {len(key)} characters, and fewer than {PLAIN_KEY_AT_LEAST} can be guessed"
     return None
 
 

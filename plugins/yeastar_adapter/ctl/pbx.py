@@ -13,7 +13,7 @@ VERIFY = "/api/v1/integration/yeastar/sms/verify"
 SEND = "/api/v1/integration/yeastar/sms/sendmessage"
 
 
-class Unreachable(Exception):  # noqa: N818 - a state of the gateway, named as people say it
+class Unreachable(Exception):
     """No HTTP answer came; the text says why."""
 
 

@@ -1,0 +1,1 @@
+"""`yeastarctl doctor`: is everything there that a message needs?"""

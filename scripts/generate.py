@@ -1,0 +1,49 @@
+"""Writes what is derived: the reference parts of docs/ and the guard that `yeastarctl` knows.
+
+python scripts/generate.py            write
+python scripts/generate.py --check    say what is out of date, and exit with 1 if anything is
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+GUARD = ROOT / "plugins/yeastar_adapter/ctl/check/guard"
+
+
+def outputs() -> Iterator[tuple[Path, str]]:
+    """Every derived file and its text."""
+    yield from guard()
+
+
+def guard() -> Iterator[tuple[Path, str]]:
+    """The Lua of kong.yml's post-function, a file a phase."""
+    configuration = YAML(typ="safe").load(ROOT / "kong.yml")
+    (route,) = configuration["services"][0]["routes"]
+    (config,) = [plugin["config"] for plugin in route["plugins"] if plugin["name"] == "post-function"]
+    for phase, (lua,) in config.items():
+        yield GUARD / f"{phase}.lua", lua
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = [(path, text) for path, text in outputs() if not path.exists() or path.read_text() != text]
+    for path, text in stale:
+        print(("out of date: " if check else "wrote ") + str(path.relative_to(ROOT)))
+        if not check:
+            path.write_text(text)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
