@@ -1,0 +1,37 @@
+"""The plugin server that Kong starts as `yeastar-adapter`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve the plugin, or describe it (`-dump`). Returns the exit status."""
+    from .gateway.stderr import reserve_standard_descriptors
+
+    reserve_standard_descriptors()
+    # Before anything that makes sockets, locks or threads is imported: a handler that waits must hold up
+    # nobody.
+    from gevent import monkey
+
+    monkey.patch_all()
+
+    from . import __version__
+    from .gateway.call import SIGNATURE
+    from .gateway.process import serve
+    from .gateway.server import PluginSpec
+    from .plugin import Plugin
+    from .schema import NAME, PRIORITY, SCHEMA
+    from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
+
+    last_resort = (
+        SERVICE_UNAVAILABLE.status,
+        Refusal(SERVICE_UNAVAILABLE).body,
+        {"Content-Type": "application/json", **SIGNATURE},
+    )
+    spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort)
+    return serve(spec, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

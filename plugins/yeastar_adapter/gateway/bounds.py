@@ -1,0 +1,36 @@
+"""How long and how large anything may get in the plugin server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """All times are in seconds."""
+
+    handler: float = 30.0
+    """A handler that keeps Kong waiting longer is ended and the request answered with the last resort."""
+    abandoned: float = 90.0
+    """An event that waits longer for Kong is unwound. Kong answers a PDK call in microseconds, or never: a
+    call that fails inside Kong ends the request there, and the plugin server is not told."""
+    orphaned: float = 5.0
+    """The same when the connection of its last message was closed. Not at once: Kong closes idle
+    connections for reasons of its own, and the next step may arrive on another."""
+    superseded: float = 1.0
+    """Kong sends nothing on a connection before its answer has come. If a further message does arrive, and
+    the one before has waited this long, Kong has given it up, and an answer to it would be taken for the
+    further message's."""
+    stalled: float = 10.0
+    """Code that has not let the event loop run for so long is interrupted."""
+    stuck: float = 60.0
+    """If that does not help, the process ends, and Kong starts another."""
+    draining: float = 8.0
+    """How long running events have after SIGTERM. `docker stop` kills after ten."""
+    message_bytes: int = 16 * 1024 * 1024
+    unsent_bytes: int = 32 * 1024 * 1024
+    """A connection whose peer does not read is closed when this much waits to be sent."""
+    open_events: int = 10_000
+    """Beyond, the event that has waited longest for Kong makes room for a new one."""
+    idle_handlers: int = 256
+    """Greenlets kept for the next event: a new one costs more than a PDK call."""

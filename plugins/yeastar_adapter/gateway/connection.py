@@ -1,0 +1,167 @@
+"""One connection of Kong's: bytes in, messages out, and back."""
+
+from __future__ import annotations
+
+import _socket
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .bounds import Bounds
+from .rpc import NOTIFICATION, REQUEST, decode, decoder
+from .statistics import Statistics
+
+log = logging.getLogger(__name__)
+
+READ_BYTES = 65536
+
+Receive = Callable[["Connection", Any, Any, Any], object]
+"""What is called with a request: the connection, its message id, its method and its arguments."""
+
+
+class Connection:
+    """Reads requests as they come and sends answers without ever waiting.
+
+    Its reader is a callback of the event loop, not a greenlet: a message costs one call of it.
+    """
+
+    __slots__ = (
+        "_bounds",
+        "_decoder",
+        "_fed",
+        "_on_close",
+        "_receive",
+        "_recv",
+        "_send",
+        "_socket",
+        "_statistics",
+        "_unsent",
+        "_watcher",
+        "_write_watcher",
+        "closed",
+        "latest",
+    )
+
+    def __init__(
+        self,
+        sock: _socket.socket,
+        loop: Any,
+        receive: Receive,
+        on_close: Callable[[Connection], object],
+        bounds: Bounds,
+        statistics: Statistics,
+    ) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._recv = sock.recv
+        self._send = sock.send
+        self._receive = receive
+        self._on_close = on_close
+        self._bounds = bounds
+        self._statistics = statistics
+        self._decoder: Any = None
+        self._fed = 0
+        self._unsent = bytearray()
+        self._write_watcher = loop.io(sock.fileno(), 2)
+        self._watcher = loop.io(sock.fileno(), 1)
+        self._watcher.start(self._readable)
+        self.closed = False
+        self.latest: Any = None
+        """The id of the last request that came."""
+
+    def _readable(self) -> None:
+        try:
+            chunk = self._recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self.close()
+            return
+        if self._decoder is None:
+            try:
+                message = decode(chunk)
+            except Exception:  # noqa: BLE001 - incomplete, several at once, or malformed: the slow way tells
+                self._read_pieces(chunk)
+            else:
+                self._take(message)
+        else:
+            self._read_pieces(chunk)
+
+    def _read_pieces(self, chunk: bytes) -> None:
+        if self._decoder is None:
+            self._decoder = decoder(self._bounds.message_bytes)
+            self._fed = 0
+        pieces = self._decoder
+        try:
+            pieces.feed(chunk)
+            self._fed += len(chunk)
+            for message in pieces:
+                self._take(message)
+                if self.closed:
+                    return
+        except Exception as error:  # noqa: BLE001 - msgpack raises many kinds, and all mean the same
+            self._refuse(type(error).__name__)
+            return
+        if pieces.tell() == self._fed:
+            self._decoder = None
+
+    def _take(self, message: Any) -> None:
+        if message.__class__ is list:
+            if len(message) == 4 and message[0] == REQUEST:
+                _, self.latest, method, arguments = message
+                self._receive(self, self.latest, method, arguments)
+                return
+            if len(message) == 3 and message[0] == NOTIFICATION:
+                return
+        self._refuse("not a request")
+
+    def _refuse(self, reason: str) -> None:
+        self._statistics.malformed += 1
+        log.warning("connection closed: it does not speak MessagePack RPC (%s)", reason)
+        self.close()
+
+    def send(self, data: bytes) -> bool:
+        """Send, or keep what the socket does not take now. False when the peer is gone."""
+        if self._unsent:
+            self._unsent += data
+            if len(self._unsent) > self._bounds.unsent_bytes:
+                log.warning("connection closed: its peer does not read")
+                self.close()
+            return not self.closed
+        try:
+            sent = self._send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.close()
+            return False
+        if sent != len(data):
+            self._unsent += data[sent:]
+            self._write_watcher.start(self._writable)
+        return True
+
+    def _writable(self) -> None:
+        try:
+            sent = self._send(self._unsent)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.close()
+            return
+        del self._unsent[:sent]
+        if not self._unsent:
+            self._write_watcher.stop()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._watcher.stop()
+        self._watcher.close()
+        self._write_watcher.stop()
+        self._write_watcher.close()
+        self._unsent.clear()
+        self._socket.close()
+        self._on_close(self)

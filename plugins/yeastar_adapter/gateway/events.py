@@ -1,0 +1,318 @@
+"""Events: one run of a phase handler each, from Kong's HandleEvent to the last answer.
+
+A handler is a greenlet. When it makes a PDK call, the call goes out as the answer to the message that Kong
+is waiting on, and the greenlet gives way to the event loop; Kong's next step for the event, on whatever
+connection it comes, switches straight back into it. A handler that waits for a socket of its own leaves the
+loop running in the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from greenlet import greenlet
+
+from .bounds import Bounds
+from .connection import Connection
+from .instances import Handler, Instance
+from .pdk import EventEnded, Kong, PDKError
+from .rpc import END_OF_HANDLER, answer_head, call_head, encode, event_tail
+from .statistics import Histogram, Statistics
+
+log = logging.getLogger(__name__)
+
+RUNNING = 1
+"""Kong waits for the handler."""
+PARKED = 2
+"""The handler waits for Kong."""
+UNANSWERED = 3
+"""The handler went on without Kong's answer (a time limit of its own struck): it cannot call before that
+has come."""
+OVER = 4
+"""Kong has its last answer, or will not come back for it."""
+
+EXIT_PHASES = frozenset({"access", "response", "rewrite"})
+"""Phases in which `kong.response.exit` can answer the request."""
+
+LastResort = tuple[int, str, dict[str, str]]
+"""Status, body and headers of the answer to a request whose handler failed."""
+
+
+class UnknownEvent(LookupError):
+    def __str__(self) -> str:
+        return f"event id {self.args[0]} not found"
+
+
+class Stuck(EventEnded):
+    """Interrupts a handler that does not let the event loop run."""
+
+
+class Event(greenlet):  # type: ignore[misc]
+    """A greenlet that handles one event after another."""
+
+    __slots__ = (
+        "connection",
+        "events",
+        "handler",
+        "id",
+        "instance",
+        "message_id",
+        "phase",
+        "since",
+        "started",
+        "state",
+        "tail",
+    )
+
+    id: int
+    tail: bytes
+    instance: Instance
+    phase: str
+    handler: Handler
+    connection: Connection
+    """Where the last message of this event came from."""
+    message_id: Any
+    since: float
+    """When it came."""
+    started: float
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(None, events.hub)
+        self.events = events
+        self.state = OVER
+
+    def run(self) -> None:
+        events = self.events
+        while True:
+            try:
+                self.handler(events.kong)
+                if self.state == RUNNING:
+                    self.connection.send(answer_head(self.message_id) + END_OF_HANDLER + self.tail)
+            except Stuck:
+                events.stopped(self)
+            except EventEnded:
+                pass
+            except BaseException:  # noqa: BLE001 - whatever a handler raises, Kong is waiting for an answer
+                events.failed(self)
+            events.close(self)
+            if not events.keep(self):
+                return
+            events.park()
+
+    def ask(self, head: bytes, arguments: tuple[Any, ...], ends_event: bool) -> Any:
+        """Make the PDK call that `head` (`rpc.call_head`) names. Raises PDKError, and EventEnded when
+        nothing more will come."""
+        events = self.events
+        if self.state != RUNNING:
+            if self.state == OVER:
+                raise EventEnded
+            raise PDKError("Kong has not answered the PDK call before this one")
+        connection = self.connection
+        message_id = self.message_id
+        answer = b"".join((answer_head(message_id), head, encode(arguments), self.tail))
+        if connection.latest != message_id and events.now - self.since > events.bounds.superseded:
+            events.abandon(self)
+            raise EventEnded
+        events.statistics.pdk_calls += 1
+        if not connection.send(answer):
+            events.abandon(self)
+            raise EventEnded
+        if ends_event:
+            events.close(self)
+            raise EventEnded
+        self.state = PARKED
+        self.since = events.now
+        try:
+            value = events.park()
+            while self.state == PARKED:
+                value = events.park()
+        except BaseException:
+            if self.state == PARKED:
+                self.state = UNANSWERED
+            raise
+        return value
+
+
+class Events:
+    """The open events of a process, by id.
+
+    hub: the event loop's greenlet; `begin`, `resume` and `sweep` are called in it.
+    redact: takes what must not be read out of a text before it is logged.
+    """
+
+    def __init__(
+        self,
+        hub: greenlet,
+        bounds: Bounds,
+        statistics: Statistics,
+        last_resort: LastResort,
+        redact: Callable[[str], str],
+    ) -> None:
+        self.hub = hub
+        self.bounds = bounds
+        self.statistics = statistics
+        self.kong = Kong()
+        self.park: Callable[[], Any] = greenlet.switch.__get__(hub)
+        self.now = monotonic()
+        """Seconds, as of the last sweep: precise enough for limits of seconds, and costs nothing to read."""
+        self._redact = redact
+        self._open: dict[Any, Event] = {}
+        self._idle: list[Event] = []
+        self._unwinding: dict[Event, float] = {}
+        self._last_resort = call_head("kong.response.exit") + encode(last_resort)
+        # A step for an event of a process that is gone must find none here: see `instances.Instances`.
+        self._next_id = secrets.randbits(52)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(
+        self, connection: Connection, message_id: Any, instance: Instance, phase: str, handler: Handler
+    ) -> None:
+        """Start a handler; returns when it has made its first PDK call, waits for something else, or is
+        done."""
+        if len(self._open) >= self.bounds.open_events:
+            self._make_room()
+        event = self._idle.pop() if self._idle else Event(self)
+        event.id = event_id = self._next_id
+        self._next_id = event_id + 1
+        event.tail = event_tail(event_id)
+        event.instance = instance
+        event.phase = phase
+        event.handler = handler
+        event.connection = connection
+        event.message_id = message_id
+        event.since = self.now
+        event.started = monotonic()
+        event.state = RUNNING
+        self._open[event_id] = event
+        instance.enter()
+        event.switch()
+
+    def resume(
+        self, connection: Connection, message_id: Any, event_id: Any, value: Any, failed: bool
+    ) -> None:
+        """Give a handler Kong's answer to its PDK call. Raises UnknownEvent."""
+        try:
+            event = self._open[event_id]
+        except (KeyError, TypeError):
+            raise UnknownEvent(event_id) from None
+        state = event.state
+        if state == RUNNING:
+            raise PDKError(f"event id {event_id} is not waiting for a step")
+        event.connection = connection
+        event.message_id = message_id
+        event.since = self.now
+        event.state = RUNNING
+        if state == UNANSWERED:
+            return
+        if failed:
+            self.statistics.pdk_errors += 1
+            event.throw(PDKError(f"Kong: {value}"))
+        else:
+            event.switch(value)
+
+    def refuse(self, connection: Connection, message_id: Any, phase: str) -> None:
+        """Answer an event for which there is no handler to run."""
+        event_id = self._next_id
+        self._next_id = event_id + 1
+        connection.send(answer_head(message_id) + self._last_result(phase) + event_tail(event_id))
+
+    def _last_result(self, phase: str) -> bytes:
+        return self._last_resort if phase in EXIT_PHASES else END_OF_HANDLER
+
+    def close(self, event: Event) -> None:
+        """Take an event out of the table; its greenlet may still be unwinding."""
+        if self._open.pop(event.id, None) is None:
+            return
+        event.state = OVER
+        durations = self.statistics.durations.get(event.phase)
+        if durations is None:
+            durations = self.statistics.durations[event.phase] = Histogram()
+        durations.observe(monotonic() - event.started)
+        event.instance.leave()
+
+    def keep(self, event: Event) -> bool:
+        """Take a greenlet back whose handler is done. False when there are enough: then it ends."""
+        if self._unwinding:
+            self._unwinding.pop(event, None)
+        del event.handler, event.instance, event.connection
+        if len(self._idle) >= self.bounds.idle_handlers:
+            return False
+        self._idle.append(event)
+        return True
+
+    def failed(self, event: Event) -> None:
+        """The handler raised: log it and answer for it."""
+        self.statistics.failed += 1
+        log.error("%s handler failed\n%s", event.phase, self._redact(traceback.format_exc()))
+        self._answer_last(event)
+
+    def stopped(self, event: Event) -> None:
+        """The handler took too long."""
+        self.statistics.timed_out += 1
+        log.error("%s handler ended: it kept Kong waiting for more than its limit", event.phase)
+        self._answer_last(event)
+
+    def _answer_last(self, event: Event) -> None:
+        if event.state == RUNNING:
+            connection, message_id = event.connection, event.message_id
+            superseded = connection.latest != message_id and self.now - event.since > self.bounds.superseded
+            if not superseded:
+                connection.send(answer_head(message_id) + self._last_result(event.phase) + event.tail)
+        self.close(event)
+
+    def abandon(self, event: Event) -> None:
+        """Kong will not come back for this event."""
+        self.statistics.abandoned += 1
+        log.info("%s event abandoned by Kong", event.phase)
+        self.close(event)
+
+    def sweep(self) -> None:
+        """End what has outlived its limit. Called about twice a second."""
+        bounds = self.bounds
+        self.now = now = monotonic()
+        for event in tuple(self._open.values()):
+            if event.state == OVER:
+                continue
+            waited = now - event.since
+            if event.state == RUNNING:
+                if waited > bounds.handler:
+                    self.stopped(event)
+                    self._unwind(event)
+            elif waited > (bounds.orphaned if event.connection.closed else bounds.abandoned):
+                self.abandon(event)
+                self._unwind(event)
+            elif now - event.started > bounds.handler + bounds.abandoned:
+                # It has been calling Kong over and over: the next step finds it gone.
+                self.stopped(event)
+                self._unwind(event)
+        for event, since in tuple(self._unwinding.items()):
+            if now - since > bounds.handler:
+                log.warning("%s handler is still unwinding", event.phase)
+                self._unwind(event)
+
+    def end_all(self) -> None:
+        """End every event, answering those that Kong waits on."""
+        for event in tuple(self._open.values()):
+            if event.state == RUNNING:
+                self.stopped(event)
+            else:
+                self.close(event)
+            self._unwind(event)
+
+    def _unwind(self, event: Event) -> None:
+        self._unwinding[event] = self.now
+        event.throw(EventEnded)
+
+    def _make_room(self) -> None:
+        for event in self._open.values():
+            if event.state != RUNNING:
+                self.abandon(event)
+                self._unwind(event)
+                return

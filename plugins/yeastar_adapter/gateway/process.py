@@ -1,0 +1,52 @@
+"""The process that Kong starts: command line, standard streams, exit status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import sys
+
+from . import stderr
+from .bounds import Bounds
+from .command_line import log_level, parse, socket_path
+from .listener import CannotListen, Listener
+from .server import PluginSpec, Server
+
+log = logging.getLogger(__name__)
+
+
+def serve(spec: PluginSpec, argv: list[str] | None = None, bounds: Bounds | None = None) -> int:
+    """Do what the command line says: dump the plugin's description, or serve it until told to stop. Returns
+    the exit status.
+
+    The process must have been monkey-patched by gevent before anything that uses sockets or threads was
+    imported.
+    """
+    options = parse(spec.name, spec.version, argv)
+    if options.dump:
+        # A list, as of a server with several plugins; Kong reads its first element.
+        sys.stdout.write(json.dumps([spec.describe()]))
+        return 0
+    stderr.take_over(log_level(options.verbose))
+    _allow_many_descriptors()
+    path = socket_path(spec.name, options, os.environ)
+    try:
+        listener = Listener(path)
+    except CannotListen as failure:
+        sys.stderr.write(f"{spec.name}: {failure}\n")
+        return 1
+    log.info("%s %s serves at %s", spec.name, spec.version, path)
+    Server(spec, bounds or Bounds(), listener).run()
+    log.info("stopped")
+    return 0
+
+
+def _allow_many_descriptors() -> None:
+    """Kong opens a connection for every request that it has under way."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError) as refusal:
+        log.debug("the limit of open files stays as it is: %s", refusal)

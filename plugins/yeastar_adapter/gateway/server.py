@@ -1,0 +1,299 @@
+"""The plugin server: Kong's side of the socket on one end, the plugin's handlers on the other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Any
+
+import gevent
+from gevent.event import Event as Occurrence
+from greenlet import greenlet
+
+from .bounds import Bounds
+from .connection import Connection
+from .events import Events, LastResort, Stuck, UnknownEvent
+from .instances import PHASES, Instance, Instances, UnknownInstance
+from .listener import Listener
+from .pdk import PDKError
+from .redaction import Redactor
+from .rpc import error, result
+from .stall import StallGuard
+from .statistics import Statistics
+
+log = logging.getLogger(__name__)
+
+BEAT = 0.5
+"""Seconds between two looks at what has outlived its limit."""
+
+STEPS = ("", "Consumer", "Credential", "MemoryStats", "MultiMap", "Plugin", "Route", "Service")
+"""Kong names a step by the type of what it brings (`kong_pdk.server.entities`); what to do with it is the
+same."""
+
+DRAINING_BEAT = 0.05
+"""The same while stopping: whether running events are done."""
+
+
+@dataclass(frozen=True)
+class PluginSpec:
+    """What Kong is told of a plugin, and what its instances are made of.
+
+    plugin: called with an instance's configuration; its phase handlers are the methods with a phase's name.
+    last_resort: the answer to a request whose handler failed.
+    """
+
+    plugin: Callable[[Any], Any]
+    name: str
+    version: str
+    priority: int
+    schema: Sequence[Any]
+    last_resort: LastResort
+
+    def describe(self) -> dict[str, Any]:
+        """As kong-pdk's dump and GetPluginInfo do."""
+        return {
+            "Name": self.name,
+            "Phases": [phase for phase in PHASES if hasattr(self.plugin, phase)],
+            "Priority": self.priority,
+            "Version": self.version,
+            "Schema": {
+                "name": self.name,
+                "fields": [{"config": {"type": "record", "fields": list(self.schema)}}],
+            },
+        }
+
+
+class Server:
+    """Serves one plugin on one socket path, in the event loop of the thread that calls `run`."""
+
+    def __init__(self, spec: PluginSpec, bounds: Bounds, listener: Listener) -> None:
+        self.spec = spec
+        self.bounds = bounds
+        self.statistics = Statistics()
+        self.instances = Instances()
+        self.connections: set[Connection] = set()
+        self._hub = gevent.get_hub()
+        self._redact = Redactor()
+        self.events = Events(self._hub, bounds, self.statistics, spec.last_resort, self._redact)
+        self._started = time()
+        self._last_start = 0.0
+        self._last_close = 0.0
+        self._methods: dict[str, Callable[[Connection, Any, Any], object]] = {
+            "plugin.HandleEvent": self._handle_event,
+            "plugin.StepError": self._step_error,
+            "plugin.StartInstance": self._start_instance,
+            "plugin.CloseInstance": self._close_instance,
+            "plugin.InstanceStatus": self._instance_status,
+            "plugin.GetStatus": self._get_status,
+            "plugin.GetPluginInfo": self._get_plugin_info,
+        }
+        self._methods.update({f"plugin.Step{kind}": self._step for kind in STEPS})
+        self._parent = os.getppid()
+        self._listener = listener
+        self._accepting = self._hub.loop.io(listener.socket.fileno(), 1)
+        self._draining = self._hub.loop.timer(DRAINING_BEAT, DRAINING_BEAT)
+        self._stop_by: float | None = None
+        self._stopped = Occurrence()
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, or until the process that started this one is gone."""
+        loop = self._hub.loop
+        signals = [loop.signal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        for watcher in signals:
+            watcher.start(self.stop)
+        self._accepting.start(self._accept)
+        guard = StallGuard(self.bounds.stalled, self.bounds.stuck)
+        beat = loop.timer(BEAT, BEAT)
+        beat.start(self._beat, guard)
+        try:
+            self._stopped.wait()
+        finally:
+            for watcher in (beat, self._draining, *signals):
+                watcher.stop()
+            guard.close()
+            self._close()
+
+    def stop(self) -> None:
+        """Take no more connections, let running events finish, then end `run`. A second call ends them."""
+        if self._stop_by is not None:
+            self._stop_by = 0.0
+            return
+        self._stop_by = monotonic() + self.bounds.draining
+        log.info("stopping: %d events open", len(self.events))
+        self._listener.withdraw()
+        self._accept()
+        self._accepting.stop()
+        self._accepting.close()
+        self._listener.close()
+        self._draining.start(self._drain)
+
+    def _drain(self) -> None:
+        if self._stop_by is None or (self.events and monotonic() < self._stop_by):
+            return
+        self.events.end_all()
+        self._stopped.set()
+
+    def _close(self) -> None:
+        for connection in tuple(self.connections):
+            connection.close()
+        for instance in self.instances:
+            self.instances.remove(instance.id)
+            with gevent.Timeout(1, False):
+                self._close_plugin(instance)
+
+    def _beat(self, guard: StallGuard) -> None:
+        guard.beat(BEAT)
+        self.events.sweep()
+        if self._stop_by is None:
+            if os.getppid() != self._parent:
+                log.info("the process that started this one is gone")
+                self.stop()
+            elif not self._accepting.active:
+                self._accepting.start(self._accept)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock = self._listener.accept()
+            except OSError as failure:
+                # Out of file descriptors: the socket stays readable, so look again at the next beat, not at
+                # once.
+                log.error("cannot accept a connection: %s", failure.strerror)
+                self._accepting.stop()
+                return
+            if sock is None:
+                return
+            self.statistics.accepted_connections += 1
+            self.connections.add(
+                Connection(
+                    sock,
+                    self._hub.loop,
+                    self._receive,
+                    self.connections.discard,
+                    self.bounds,
+                    self.statistics,
+                )
+            )
+
+    def _receive(self, connection: Connection, message_id: Any, method: Any, arguments: Any) -> None:
+        try:
+            self._methods[method](connection, message_id, arguments)
+        except (UnknownInstance, UnknownEvent, PDKError) as refusal:
+            log.warning("%s: %s", method, refusal)
+            connection.send(error(message_id, str(refusal)))
+        except Exception as failure:
+            if not isinstance(method, str) or method not in self._methods:
+                message = f"RPC for {method} is not supported"
+            else:
+                message = f"bad arguments for {method}"
+            log.warning("%s: %s", message, type(failure).__name__)
+            log.debug("", exc_info=True)
+            connection.send(error(message_id, message))
+
+    def _handle_event(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        event = arguments[0]
+        instance = self.instances.get(event["InstanceId"])
+        phase = event["EventName"]
+        counts = self.statistics.events
+        handler = instance.handlers.get(phase)
+        if handler is not None:
+            counts[phase] = counts.get(phase, 0) + 1
+            self.events.begin(connection, message_id, instance, phase, handler)
+        elif instance.plugin is None:
+            counts[phase] = counts.get(phase, 0) + 1
+            self.statistics.failed += 1
+            self.events.refuse(connection, message_id, phase)
+        else:
+            raise PDKError(f"{self.spec.name} has no handler for phase {phase}")
+
+    def _step(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        step = arguments[0]
+        self.events.resume(connection, message_id, step["EventId"], step.get("Data"), False)
+
+    def _step_error(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        step = arguments[0]
+        self.events.resume(connection, message_id, step["EventId"], step.get("Data"), True)
+
+    def _start_instance(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        request = arguments[0]
+        self._check_name(request["Name"])
+        config = json.loads(request["Config"])
+        # In a greenlet of its own: what a plugin does with its configuration may have to wait for something.
+        greenlet(self._make_instance, self._hub).switch(connection, message_id, config)
+
+    def _make_instance(self, connection: Connection, message_id: Any, config: Any) -> None:
+        self._redact.learn(config)
+        plugin = None
+        try:
+            with gevent.Timeout(self.bounds.handler):
+                plugin = self.spec.plugin(config)
+        except (Exception, gevent.Timeout, Stuck):  # noqa: BLE001 - its requests are answered, whatever it is
+            self.statistics.failed_instances += 1
+            log.error(
+                "the plugin could not be started with this configuration: its requests are refused\n%s",
+                self._redact(traceback.format_exc()),
+            )
+        instance = self.instances.add(config, plugin)
+        self.statistics.started_instances += 1
+        self._last_start = instance.started
+        log.info("instance #%d started", instance.id)
+        connection.send(result(message_id, self._status(instance)))
+
+    def _close_instance(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        instance = self.instances.remove(arguments[0])
+        self._last_close = time()
+        log.info("instance #%d closed", instance.id)
+        connection.send(
+            result(message_id, {"Name": self.spec.name, "Id": instance.id, "Config": instance.config})
+        )
+        instance.when_unused(lambda: gevent.spawn(self._close_plugin, instance))
+
+    def _close_plugin(self, instance: Instance) -> None:
+        close = getattr(instance.plugin, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except Exception:  # noqa: BLE001 - a plugin that cannot close must not keep the others from it
+            log.error("instance #%d did not close\n%s", instance.id, self._redact(traceback.format_exc()))
+
+    def _instance_status(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        connection.send(result(message_id, self._status(self.instances.get(arguments[0]))))
+
+    def _status(self, instance: Instance) -> dict[str, Any]:
+        return {
+            "Name": self.spec.name,
+            "Id": instance.id,
+            "Config": instance.config,
+            "StartTime": instance.started,
+        }
+
+    def _get_status(self, connection: Connection, message_id: Any, _: Any) -> None:
+        status = {
+            "Pid": os.getpid(),
+            "Plugins": {
+                self.spec.name: {
+                    "Name": self.spec.name,
+                    "Modtime": self._started,
+                    "LoadTime": self._started,
+                    "Instances": [self._status(instance) for instance in self.instances],
+                    "LastStartInstance": self._last_start,
+                    "LastCloseInstance": self._last_close,
+                }
+            },
+        }
+        connection.send(result(message_id, status))
+
+    def _get_plugin_info(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        self._check_name(arguments[0])
+        connection.send(result(message_id, self.spec.describe()))
+
+    def _check_name(self, name: Any) -> None:
+        if name != self.spec.name:
+            raise PDKError(f"no plugin of that name here: {name}")

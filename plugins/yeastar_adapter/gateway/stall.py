@@ -1,0 +1,62 @@
+"""What is done about code that does not let the event loop run: an endless loop, a call that blocks the
+whole process.
+
+The loop beats about twice a second. When it has not for `Bounds.stalled`, a signal interrupts the code that
+is running, in the greenlet that is to blame, and logs where. When that does not help within `Bounds.stuck`
+(C code that looks at no signals), a thread that needs nothing of Python's prints all stacks and ends the
+process, and Kong starts another.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import traceback
+from types import FrameType
+
+from greenlet import getcurrent
+
+from .events import Stuck
+
+log = logging.getLogger(__name__)
+
+
+class StallGuard:
+    def __init__(self, stalled: float, stuck: float) -> None:
+        self._stalled = stalled
+        self._stuck = stuck
+        self._report = _unblocking_descriptor()
+        self._beats = 0
+        signal.signal(signal.SIGALRM, self._interrupt)
+        self.beat(0.0)
+
+    def beat(self, interval: float) -> None:
+        """The event loop runs; it will beat again in `interval` seconds."""
+        signal.setitimer(signal.ITIMER_REAL, self._stalled, self._stalled)
+        # Arming this one starts a thread: not at every beat.
+        self._beats -= 1
+        if self._beats <= 0:
+            self._beats = int(self._stuck / 6 / interval) if interval else 1
+            faulthandler.dump_traceback_later(self._stuck, file=self._report, exit=True)
+
+    def close(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
+
+    def _interrupt(self, _: int, frame: FrameType | None) -> None:
+        stack = "".join(traceback.format_stack(frame))
+        if getcurrent().parent is None:
+            return
+        log.error("the event loop has not run for %g s: interrupting\n%s", self._stalled, stack)
+        raise Stuck
+
+
+def _unblocking_descriptor() -> int:
+    """Standard error, such that writing to it never blocks: `faulthandler` writes before it ends the
+    process."""
+    try:
+        return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND)
+    except OSError:
+        return 2
