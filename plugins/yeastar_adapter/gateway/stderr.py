@@ -13,6 +13,8 @@ import os
 import select
 import sys
 
+from gevent.monkey import get_original
+
 PIECE = 4096
 """A pipe that is ready for writing takes this much without blocking (PIPE_BUF)."""
 
@@ -40,7 +42,8 @@ class UnblockingStream(io.TextIOBase):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._ready = select.poll()
+        # gevent's own would switch to the event loop, which logs too.
+        self._ready = get_original("select", "poll")()
         self._ready.register(descriptor, select.POLLOUT)
         self.dropped = 0
 
