@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,10 +72,35 @@ def socket_path(name: str, options: argparse.Namespace, environment: Mapping[str
 def _prefix(environment: Mapping[str, str]) -> Path:
     if environment.get("KONG_PREFIX"):
         return Path(environment["KONG_PREFIX"])
+    of_nginx = prefix_of_nginx(os.getppid())
+    if of_nginx is not None:
+        return of_nginx
     here = Path.cwd()
     if any((here / mark).exists() for mark in (KONG_ENV, "nginx-kong.conf", "nginx.conf", "pids")):
         return here
     return DEFAULT_PREFIX if DEFAULT_PREFIX.is_dir() else here
+
+
+def prefix_of_nginx(pid: int, proc: Path = Path("/proc")) -> Path | None:
+    """The prefix that Kong's nginx was started with, of which `pid` is a worker; None for any other process.
+
+    The working directory tells it only where Kong was started there. A container's entry point starts nginx in
+    `/`, with the prefix as its option `-p`, which the master keeps in its title.
+    """
+    for _ in range(4):
+        try:
+            title = (proc / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ")
+            status = (proc / str(pid) / "status").read_text(errors="replace")
+        except OSError:
+            return None
+        option = re.search(r"nginx: master process .* -p (/\S+)", title)
+        if option:
+            return Path(option[1])
+        parent = re.search(r"^PPid:\s+(\d+)", status, re.MULTILINE)
+        if parent is None or parent[1] == "0":
+            return None
+        pid = int(parent[1])
+    return None
 
 
 def _kong_setting(prefix: Path, setting: str) -> str | None:
