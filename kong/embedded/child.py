@@ -24,6 +24,7 @@ class ChildError(Exception):
 class Child:
     """A process in a session of its own, terminated when this process dies, however it dies (on Linux).
 
+    The thread that starts it must live as long as it: Linux takes that thread's end for the parent's.
     Its output goes to the file `log`. With `show_errors` its standard error goes to this process's instead.
     """
 
@@ -50,7 +51,7 @@ class Child:
                 env=None if environment is None else dict(environment),
                 cwd=directory,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     @property
@@ -134,6 +135,7 @@ class Child:
         return ":\n" + "\n".join(f"  {line}" for line in lines) if lines else " and wrote nothing"
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let this process be terminated when its parent dies (on Linux). An execed program keeps it."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .child import Child, ChildError
+from kong.embedded.child import Child, ChildError
 
 NOT_FOUND = (
     "no Redis server: install one (Debian, Ubuntu: apt install redis-server; Fedora: dnf install redis; "

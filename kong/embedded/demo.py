@@ -1,0 +1,248 @@
+"""`make run`: kong.yml on this machine, with the embedded gateway, the FutureSMS stub and a real Redis server."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from kong.embedded.child import Child, ChildError, die_with_parent
+from kong.embedded.redis_server import RedisNotFoundError, start_redis
+from kong.embedded.substitution import Declaration, DemoError, Substitution
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+STUB_USER, STUB_PASSWORD = "yeastar-gateway", "stub-password"
+KEY_ON = "ystr_demo_acme_manila_7Jw2pVqX9sKd4nBt"
+KEY_OFF = "ystr_demo_globex_cebu_Qm5TzL8rYc3WhN6v"
+VERIFY = "/api/v1/integration/yeastar/sms/verify"
+SENDMESSAGE = "/api/v1/integration/yeastar/sms/sendmessage"
+
+_READY = r"^kong\.embedded ready proxy=(\S+) admin=(\S+)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    _let_signals_stop_it()
+    children: list[Child] = []
+    try:
+        options = _parse(arguments)
+        with tempfile.TemporaryDirectory(prefix="yeastar-demo-") as directory:
+            try:
+                demo = Demo(options, Path(directory), children)
+                demo.start()
+                demo.serve()
+            finally:
+                for child in reversed(children):
+                    child.stop()
+    except (DemoError, RedisNotFoundError) as problem:
+        print(f"make run: {problem}", file=sys.stderr)
+    except (_Stopped, BrokenPipeError):
+        return 0
+    return 1
+
+
+class Demo:
+    """Stub, Redis and gateway, each a child process that is added to `children` as soon as it runs."""
+
+    def __init__(self, options: argparse.Namespace, directory: Path, children: list[Child]) -> None:
+        self._name: Path = options.kong_yml
+        self._ports: dict[str, int] = {
+            "PROXY_PORT": options.proxy_port,
+            "ADMIN_PORT": options.admin_port,
+            "STUB_PORT": options.stub_port,
+        }
+        self._directory = directory
+        self._children = children
+        self._environ = dict(os.environ)
+
+    def start(self) -> None:
+        """Start everything and say so. Raises DemoError in one line."""
+        for variable, port in self._ports.items():
+            _assert_free(variable, port)
+        declaration = Declaration.read(self._name)
+        used = declaration.set_variables(self._environ, STUB_USER, STUB_PASSWORD)
+        stub_url = self._start_stub(declaration)
+        used += declaration.use_upstream(stub_url)
+        redis_line = "not started: kong.yml counts without it"
+        if declaration.uses_redis:
+            port = self._start_redis()
+            used += declaration.use_redis(port)
+            redis_line = f"{HOST}:{port}"
+        proxy_url, admin_url = self._start_gateway(declaration)
+        print(
+            f"\nServing {self._name} without Docker: the embedded gateway stands in for Kong.\n\n"
+            f"  gateway    {proxy_url}   Admin API {admin_url}\n"
+            f"  FutureSMS  {stub_url}   the stub: no SMS leaves this machine\n"
+            f"  Redis      {redis_line}\n"
+        )
+        _print_substitutions(used, self._name)
+        _print_examples(declaration, proxy_url, stub_url)
+        print("Ctrl-C stops everything. The gateway's log:\n", flush=True)
+
+    def serve(self) -> None:
+        """Show the gateway's log until a signal comes. Raises DemoError where one of the processes ends."""
+        gateway = self._children[-1]
+        shown = len(gateway.output())
+        while True:
+            for child in self._children:
+                if not child.alive:
+                    raise DemoError(f"{child.name} has ended by itself with status {child.returncode}")
+            log = gateway.output()
+            if len(log) > shown:
+                sys.stderr.write(log[shown:])
+                sys.stderr.flush()
+                shown = len(log)
+            time.sleep(0.2)
+
+    def _start_stub(self, declaration: Declaration) -> str:
+        command = [sys.executable, "-m", "upstream_stub", "--listen", f"{HOST}:{self._ports['STUB_PORT']}"]
+        stub = self._run("upstream_stub", command, "stub.log")
+        url = self._ready(stub, r"^upstream_stub ready (\S+)")[0]
+        for username, password in declaration.credentials(self._environ):
+            merchant = json.dumps({"username": username, "password": password}).encode()
+            request = urllib.request.Request(f"{url}/__stub__/merchants", merchant, method="PUT")
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
+                pass
+        return url
+
+    def _start_redis(self) -> int:
+        try:
+            redis, port = start_redis(self._directory)
+        except ChildError as problem:
+            raise DemoError(" ".join(str(problem).split())) from None
+        self._children.append(redis)
+        return port
+
+    def _start_gateway(self, declaration: Declaration) -> tuple[str, str]:
+        changed = self._directory / "kong.yml"
+        changed.touch(mode=0o600)
+        changed.write_text(json.dumps(declaration.document, indent=1), encoding="utf-8")
+        prefix = self._directory / "prefix"
+        prefix.mkdir()
+        command = [sys.executable, "-m", "kong.embedded", "--kong-yml", str(changed), "--prefix", str(prefix)]
+        command += ["--conf", str(ROOT / "kong" / "kong.conf")]
+        command += ["--proxy-listen", f"{HOST}:{self._ports['PROXY_PORT']}"]
+        command += ["--admin-listen", f"{HOST}:{self._ports['ADMIN_PORT']}"]
+        gateway = self._run("the gateway", command, "gateway.log")
+        proxy_url, admin_url = self._ready(gateway, _READY)
+        return proxy_url, admin_url
+
+    def _run(self, name: str, command: list[str], log: str) -> Child:
+        child = Child(name, command, log=self._directory / log, environment=self._environ, directory=ROOT)
+        self._children.append(child)
+        return child
+
+    def _ready(self, child: Child, pattern: str) -> tuple[str, ...]:
+        try:
+            return child.wait_for(pattern, 60).groups()
+        except ChildError:
+            lines = child.output().strip().splitlines() or [f"{child.name} did not start and said nothing"]
+            told = lines[-1].replace(str(self._directory / "kong.yml"), str(self._name))
+            raise DemoError(told) from None
+
+
+class _Stopped(BaseException):
+    """A signal that ends the demo."""
+
+
+def _let_signals_stop_it() -> None:
+    """The first signal stops the demo; those after it do not disturb the stopping."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise _Stopped
+
+    for number in numbers:
+        signal.signal(number, stop)
+    if "MAKELEVEL" in os.environ:
+        die_with_parent()
+
+
+def _assert_free(variable: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as problem:
+            if problem.errno == errno.EADDRINUSE:
+                reason = f"port {port} of {HOST} is taken: stop what listens there, or choose another"
+            else:
+                reason = f"port {port} of {HOST}: {problem.strerror}: choose another"
+            raise DemoError(f"{reason}: make run {variable}={port + 10 if port < 65000 else 8090}") from None
+
+
+def _print_substitutions(used: list[Substitution], name: Path) -> None:
+    if not used:
+        return
+    wide = max(len(one.where) for one in used)
+    print(f"Used here instead of what {name} says:\n")
+    for one in used:
+        print(f"  {one.where.ljust(wide)}   {one.before} → {one.after}")
+    print()
+
+
+def _print_examples(declaration: Declaration, proxy_url: str, stub_url: str) -> None:
+    known = {key for entry in declaration.consumers() for key in entry.get("api_keys") or ()}
+    on = KEY_ON if _is_among(KEY_ON, known) else None
+    if on is None:
+        print("  # The demo key is not in this file: put a key of yours in its place.")
+    key = on or "YOUR-KEY"
+    message = '{"from": "+63280000001", "to": "+639171234567", "text": "Your table is ready"}'
+    print("Try it, in another terminal:\n")
+    print(f"  # The key is good: 200\n  curl -i {proxy_url}{VERIFY} -H 'Authorization: Bearer {key}'\n")
+    print(f"  # A message becomes an order: 200 with its id\n  {_send(proxy_url, key, message)}\n")
+    print(f"  # The order, as FutureSMS received it\n  curl {stub_url}/__stub__/orders\n")
+    print(f"  # A wrong key: 401, 10004\n  {_send(proxy_url, 'wrong', message)}\n")
+    if _is_among(KEY_OFF, known):
+        print(f"  # A PBX that is switched off: 403, 10005\n  {_send(proxy_url, KEY_OFF, message)}\n")
+
+
+def _send(proxy_url: str, key: str, message: str) -> str:
+    return (
+        f"curl -i {proxy_url}{SENDMESSAGE} -H 'Authorization: Bearer {key}' \\\n"
+        f"    -H 'Content-Type: application/json' -d '{message}'"
+    )
+
+
+def _is_among(key: str, known: set[str]) -> bool:
+    return key in known or f"sha256:{hashlib.sha256(key.encode()).hexdigest()}" in known
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        option, colon, rest = message.removeprefix("argument --").partition(": ")
+        raise DemoError(f"{option.upper().replace('-', '_')}: {rest}" if colon else message)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    environ: Mapping[str, str] = os.environ
+    parser = _Parser(prog="make run", description=__doc__)
+    parser.add_argument("--kong-yml", type=Path, default=Path(environ.get("KONG_YML") or "kong.yml"))
+    for name, default in (("proxy", "8000"), ("admin", "8001"), ("stub", "8080")):
+        variable = f"{name.upper()}_PORT"
+        parser.add_argument(f"--{name}-port", type=_port, default=environ.get(variable) or default)
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a number from 0 (any free port) to 65535 is needed, not '{text}'")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
