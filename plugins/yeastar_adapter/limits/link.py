@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.monkey import is_module_patched
 from redis.connection import Connection, SSLConnection
 from redis.exceptions import (
     AskError,
@@ -53,9 +54,9 @@ class Question:
 class Link:
     """Asks one Redis server, in the name of all greenlets, over one connection.
 
-    Questions that come while an exchange is under way go out together in the next one. redis-py makes the connection
-    (TLS, AUTH, SELECT) and speaks the protocol; its client and pool would take more time than all the rest of an
-    accepted request.
+    Whoever finds it idle carries out an exchange; those who come meanwhile go together into the next one. redis-py
+    makes the connection (TLS, AUTH, SELECT) and speaks the protocol; its client and pool would take more time than
+    all the rest of an accepted request.
 
     If the server has closed an established connection, it is connected to and asked once more. What it had counted
     before it did is then counted twice, which errs on the safe side.
@@ -65,33 +66,48 @@ class Link:
         self._statistics = statistics
         self._connection = _connection(settings)
         self._connected = False
-        self._questions: list[Question] = []
-        self._working = False
+        self._busy = False
+        self._waiting: list[Question] = []
         self._unread: deque[Question] = deque()
         self._script_unknown: list[Question] = []
         self._refused = False
 
     def ask(self, question: Question) -> Answer:
         """Wait for the answer, at most until the question's deadline."""
-        self._questions.append(question)
-        if not self._working:
-            self._working = True
-            gevent.spawn(self._work)
+        if self._busy:
+            self._waiting.append(question)
+        else:
+            self._busy = True
+            try:
+                self._serve([question])
+            finally:
+                self._pass_on()
         answer: Answer = question.answer.get()
         return answer
 
-    def _work(self) -> None:
+    def _pass_on(self) -> None:
+        """Let the next exchange begin, for all who have come since this one began."""
+        if self._waiting:
+            gevent.spawn(self._serve_waiting)
+        else:
+            self._busy = False
+
+    def _serve_waiting(self) -> None:
+        batch, self._waiting = self._waiting, []
         try:
-            while self._questions:
-                batch, self._questions = self._questions, []
-                try:
-                    self._exchange(batch)
-                except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever
-                    self._disconnect()
-                    for question in _unanswered(batch):
-                        question.answer.set(error)
+            self._serve(batch)
         finally:
-            self._working = False
+            self._pass_on()
+
+    def _serve(self, batch: list[Question]) -> None:
+        try:
+            self._exchange(batch)
+        except BaseException as error:
+            self._disconnect()
+            for question in _unanswered(batch):
+                question.answer.set(error)
+            if not isinstance(error, Exception):
+                raise
 
     def _exchange(self, batch: list[Question]) -> None:
         """Have all of the batch answered before the first deadline in it."""
@@ -144,14 +160,14 @@ class Link:
             self._unread.popleft()
             if isinstance(reply, NoScriptError):
                 self._script_unknown.append(question)
-            elif isinstance(reply, list) and len(reply) == len(Verdict._fields):
-                allowed, *numbers = reply
+            elif isinstance(reply, bytes):
+                allowed, *numbers = map(int, reply.split())
                 question.answer.set(Verdict(allowed == 1, *numbers))
             elif isinstance(reply, ResponseError):
                 self._refused = self._refused or not isinstance(reply, AskError)
                 question.answer.set(reply)
             else:
-                raise InvalidResponse(f"not a verdict: {reply!r}")
+                raise InvalidResponse(f"no verdict but {reply!r}")
 
     def _reply(self) -> object:
         try:
@@ -168,7 +184,8 @@ class Link:
 
 def _connection(settings: RedisSettings) -> Any:
     """A redis-py connection that is not yet made."""
-    seconds = settings.timeout_ms / 1000
+    # `_within` breaks off whatever greenlets wait for; a socket's own time-out on top would be paid for at each call.
+    seconds = None if is_module_patched("socket") else settings.timeout_ms / 1000
     arguments: dict[str, object] = {
         "host": settings.host,
         "port": settings.port,

@@ -3,7 +3,8 @@
 -- KEYS[1]  what the consumer was granted: MessagePack of {[seconds] = {time, count, time, count, ...}}, oldest first
 -- ARGV     limit and length in seconds of every window, the shortest first;
 --          then, in tests only, the time in microseconds
--- returns  {1 or 0: it may or may not, limit, remaining, reset, retry after} of the most restrictive window; seconds
+-- returns  "A L R S T": 1 or 0 (it may or may not), and of the most restrictive window the limit, what remains of it,
+--          the seconds until more does, and those after which to retry
 
 local SLOTS, EXACT = 32, 64
 
@@ -119,4 +120,4 @@ if longest == 0 or set_back then
   end
   redis.call('SET', KEYS[1], cmsgpack.pack(windows), 'PX', (lifetime + 1) * 1000)
 end
-return verdict
+return string.format('%d %d %d %d %d', unpack(verdict))
