@@ -1,6 +1,7 @@
 """`yeastarctl key`: API keys for PBXs."""
 
 import hashlib
+import json
 import re
 import secrets
 import sys
@@ -11,6 +12,7 @@ from ..config import PLAIN_KEY_AT_LEAST
 from . import exits
 from .terminal import Terminal, json_option, leave
 
+_WORDS = frozenset({"true", "false", "yes", "off", "null"})
 RANDOM_BYTES = 32  # 43 characters of URL-safe Base64
 
 
@@ -28,6 +30,13 @@ def new_key(consumer: str) -> str:
 def vault_name(consumer: str) -> str:
     """The name in `{vault://env/NAME}` for a consumer's key."""
     return re.sub(r"[^a-z0-9]+", "-", consumer.lower()).strip("-") + "-key"
+
+
+def scalar(text: str) -> str:
+    """A string as YAML takes it, in quotes where plain text would be read as something else."""
+    return (
+        text if re.fullmatch(r"[A-Za-z][\w.-]{2,}", text) and text.lower() not in _WORDS else json.dumps(text)
+    )
 
 
 def variable(name: str) -> str:
@@ -51,9 +60,9 @@ def new(consumer: str, as_json: bool) -> None:
     if not re.search(r"[A-Za-z0-9]", consumer):
         raise click.BadParameter("the name needs at least one letter or digit", param_hint="--consumer")
     key = new_key(consumer)
-    name = vault_name(consumer)
-    hashed = f'consumers:\n  - username: {consumer}\n    api_keys: ["{digest(key)}"]'
-    vault = f'consumers:\n  - username: {consumer}\n    api_keys: ["{{vault://env/{name}}}"]'
+    name, username = vault_name(consumer), scalar(consumer)
+    hashed = f'consumers:\n  - username: {username}\n    api_keys: ["{digest(key)}"]'
+    vault = f'consumers:\n  - username: {username}\n    api_keys: ["{{vault://env/{name}}}"]'
     terminal = Terminal(as_json)
     terminal.document(
         {
@@ -76,7 +85,7 @@ def new(consumer: str, as_json: bool) -> None:
     terminal.say(_indent(vault))
     terminal.say(f"\n    export {variable(name)}={digest(key)}")
     terminal.say("\nThe consumer must exist in Kong too:", style="bold")
-    terminal.say(_indent(f"consumers:            # at the top level of kong.yml\n  - username: {consumer}"))
+    terminal.say(_indent(f"consumers:            # at the top level of kong.yml\n  - username: {username}"))
 
 
 @group.command("hash", epilog=exits.EPILOG)

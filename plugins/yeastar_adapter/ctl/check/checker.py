@@ -108,7 +108,7 @@ def _instance(declared: Declared, adapter: Plugin, environment: Environment) -> 
 def _plugin_itself(config: Node) -> Iterator[Finding]:
     """What the plugin would say of the configuration, should the checks before this have missed it."""
     try:
-        plugin_config.Settings.parse(config.value)
+        plugin_config.Settings.parse(config.value or {})
     except plugin_config.ConfigurationError as refusal:
         yield error("refused", config, str(refusal))
 

@@ -15,21 +15,22 @@ Fault = tuple[Node, str]
 UNKNOWN = "unknown field"
 REQUIRED = "required field missing"
 
+# Lua has one empty table for lists and mappings.
 _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "string": ("expected a string", lambda value: isinstance(value, str)),
     "boolean": ("expected a boolean", lambda value: isinstance(value, bool)),
     "integer": ("expected an integer", lambda value: _number(value) and float(value).is_integer()),
     "number": ("expected a number", lambda value: _number(value)),
-    "array": ("expected an array", lambda value: isinstance(value, list)),
-    "set": ("expected a set", lambda value: isinstance(value, list)),
-    "map": ("expected a map", lambda value: isinstance(value, dict)),
-    "record": ("expected a record", lambda value: isinstance(value, dict)),
+    "array": ("expected an array", lambda value: isinstance(value, list) or value == {}),
+    "set": ("expected a set", lambda value: isinstance(value, list) or value == {}),
+    "map": ("expected a map", lambda value: isinstance(value, dict) or value == []),
+    "record": ("expected a record", lambda value: isinstance(value, dict) or value == []),
 }
 
 
 def faults(fields: Fields, record: Node) -> Iterator[Fault]:
     """What Kong would refuse in a record, with Kong's text; a missing field stands at its record."""
-    if not isinstance(record.value, dict):
+    if not isinstance(record.value, dict) and record.value != []:
         yield record, _TYPES["record"][0]
         return
     known = {name: attributes for field in fields for name, attributes in field.items()}
@@ -38,6 +39,8 @@ def faults(fields: Fields, record: Node) -> Iterator[Fault]:
             yield node, UNKNOWN
         elif node.value is not None:
             yield from _field(known[key], node)
+        elif known[key].get("required") and "default" in known[key]:
+            yield node, REQUIRED  # a default fills a missing field, never a null
     for name, attributes in known.items():
         if attributes.get("required") and "default" not in attributes and record.get(name) is None:
             if attributes.get("type") == "record":

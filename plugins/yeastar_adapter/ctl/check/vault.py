@@ -6,25 +6,29 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from .document import Node
 
-_REFERENCE = re.compile(r"\{vault://([^/}?]+)/([^/}?]+)(?:/([^}?]*))?(?:\?[^}]*)?\}")
+_REFERENCE = re.compile(r"\{vault://([^/}?]+)/([^/}?]+)(?:/([^/}?]+))?(?:\?([^}#]*))?\}")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """`{vault://VAULT/NAME/KEY}`; `key` is None when the whole value is meant."""
+    """`{vault://VAULT/NAME/KEY?prefix=PREFIX}`; `key` is None when the whole value is meant."""
 
     vault: str
     name: str
     key: str | None
+    prefix: str | None
 
     @classmethod
     def parse(cls, text: str) -> Reference | None:
         """The reference that a whole string is, or None: Kong resolves no others."""
         match = _REFERENCE.fullmatch(text)
-        return cls(match[1], match[2], match[3] or None) if match else None
+        if match is None:
+            return None
+        return cls(match[1], match[2], match[3], dict(parse_qsl(match[4] or "")).get("prefix"))
 
 
 def looks_like_reference(text: str) -> bool:
@@ -54,7 +58,8 @@ class Environment:
         """The environment variable of a reference; None for vaults that are not the environment."""
         if reference.vault not in self._prefixes:
             return None
-        return (self._prefixes[reference.vault] + reference.name).replace("-", "_").upper()
+        prefix = reference.prefix or self._prefixes[reference.vault]
+        return (prefix + reference.name).replace("-", "_").upper()
 
     def resolve(self, text: str) -> str | None:
         """What the plugin will get for a string: itself, the variable's value, `""` for one that is not set.
@@ -71,9 +76,10 @@ class Environment:
         if reference.key is None:
             return value
         try:
-            return str(json.loads(value)[reference.key])
+            member = json.loads(value)[reference.key]
         except (ValueError, KeyError, TypeError):
             return ""
+        return member if isinstance(member, str) else ""
 
 
 def read_env_file(text: str) -> dict[str, str]:

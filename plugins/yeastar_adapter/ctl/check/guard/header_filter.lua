@@ -1,38 +1,45 @@
-local response = kong.response
--- The adapter signs its answers. FutureSMS could send that header too, but not with this source.
-local signed = response.get_header("X-Yeastar-Adapter") and response.get_source() == "exit"
-local status = response.get_status()
-if not signed then
-  -- Kong itself, another plugin, or FutureSMS past the adapter: say it in Yeastar's words.
-  local code, title = "10007", "Service unavailable"
-  if status == 401 then
-    code, title = "10004", "Authentication failed"
-    response.set_header("WWW-Authenticate", "Bearer")
-  elseif status == 403 then
-    code, title = "10005", "No permission"
-  elseif status == 429 then
-    code, title = "10006", "Too many requests"
-    response.set_header("Retry-After", response.get_header("Retry-After") or "1")
-  elseif status >= 400 and status < 500 then
-    status, code, title = 400, "10002", "Invalid parameter"
+local ERRORS = {
+  [400] = {"10002", "Invalid parameter", "the gateway refused the request"},
+  [401] = {"10004", "Authentication failed"},
+  [403] = {"10005", "No permission"},
+  [429] = {"10006", "Too many requests"},
+  [500] = {"10007", "Service unavailable"},
+}
+local BODY = '{"errors": [{"code": "%s", "title": "%s", "detail": "%s"}]}'
+return function()
+  local response, status = kong.response, kong.response.get_status()
+  -- The adapter signs its answers. FutureSMS could write the same, but is not an "exit".
+  local signed = response.get_source() == "exit" and response.get_header("X-Yeastar-Adapter")
+
+  -- What FutureSMS says about itself is not for the PBX; what plugins had said before it is.
+  local ours = signed and {
+    ["content-type"] = true, ["content-length"] = true, ["retry-after"] = status == 429,
+  } or {}
+  local before = kong.ctx.plugin.headers or {}
+  for name in pairs(ngx.ctx.buffered_headers or {}) do
+    name = name:lower():gsub("_", "-")
+    if not ours[name] then
+      ngx.header[name] = before[name]
+    end
+  end
+
+  if signed then
+    -- Who it was, for Kong's logs and metrics: the adapter answers before it tells Kong.
+    local id, username = (response.get_header("X-Yeastar-Consumer") or ""):match("^(%S+) (%S+)$")
+    if id and not ngx.ctx.authenticated_consumer then
+      ngx.ctx.authenticated_consumer = {id = id, username = ngx.unescape_uri(username)}
+    end
   else
-    status = 500
+    -- Kong itself, another plugin, or FutureSMS past the adapter: say it in Yeastar's words.
+    status = ERRORS[status] and status or (status > 400 and status < 500) and 400 or 500
+    local code, title, detail = unpack(ERRORS[status])
+    kong.ctx.plugin.body = BODY:format(code, title, detail or title)
+    response.set_status(status)
+    response.set_header("Content-Type", "application/json")
+    response.set_header("Content-Length", #kong.ctx.plugin.body)
+    ngx.header["WWW-Authenticate"] = status == 401 and "Bearer" or nil
+    ngx.header["Retry-After"] = status == 429 and (ngx.header["Retry-After"] or "1") or nil
   end
-  local detail = code == "10002" and "the gateway refused the request" or title
-  kong.ctx.plugin.body = string.format(
-    '{"errors": [{"code": "%s", "title": "%s", "detail": "%s"}]}', code, title, detail)
-  response.set_status(status)
-  response.set_header("Content-Type", "application/json")
-  response.set_header("Content-Length", #kong.ctx.plugin.body)
-end
--- What FutureSMS says about itself is not for the PBX.
-for name in pairs(response.get_headers(1000)) do
-  local own = name == "content-type" or name == "content-length" or name == "date"
-    or name == "connection" or name == "transfer-encoding"
-    or name == "retry-after" and status == 429
-    or name == "www-authenticate" and status == 401
-    or name:find("ratelimit", 1, true) or name:find("request-id", 1, true)
-  if not own then
-    response.clear_header(name)
-  end
+  response.clear_header("X-Yeastar-Adapter")
+  response.clear_header("X-Yeastar-Consumer")
 end
