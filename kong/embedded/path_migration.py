@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kong.embedded.request_path import normalise
+from kong.embedded.request_path import normalise, octets
 
 _PLAIN = re.compile(r"[a-zA-Z0-9.\-_~/%]*")
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -30,7 +30,11 @@ def migrate(declared: dict[str, Any]) -> None:
 
 def migrated(path: str) -> str:
     """A path of the old form in the new one."""
-    return normalise(path) if _PLAIN.fullmatch(path) else "~" + _ENCODED.sub(_decoded, path)
+    return _normal(path) if _PLAIN.fullmatch(path) else "~" + _ENCODED.sub(_decoded, path)
+
+
+def _normal(path: str) -> str:
+    return normalise(octets(path)).encode("latin-1").decode("utf-8", "replace")
 
 
 def _decoded(found: re.Match[str]) -> str:

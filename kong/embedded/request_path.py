@@ -1,4 +1,7 @@
-"""Kong's normal form of a request path: routes are matched against it, and `kong.request.get_path` gives it."""
+"""Kong's normal form of a request path: routes are matched against it, and `kong.request.get_path` gives it.
+
+Paths are byte strings, as in Lua: `str` with one character a byte (Latin-1). `octets` makes one of text.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import re
 
 # Percent-encoded forms of these stay: decoding would change what the path means.
 _RESERVED = frozenset("!*'();:@&=+$,/?%#[]")
-_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
-_UNSAFE = re.compile(rb"[^!#$&'()*+,/:;=?@\[\]A-Za-z0-9\-_.~%]")
+_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNSAFE = re.compile(r"[^!#$&'()*+,/:;=?@\[\]A-Za-z0-9\-_.~%]")
 
 
 def normalise(path: str, merge_slashes: bool = True) -> str:
@@ -23,8 +26,17 @@ def normalise(path: str, merge_slashes: bool = True) -> str:
 
 def escape(path: str) -> str:
     """A normal path as it goes upstream: what must not stand in a request line is percent-encoded."""
-    raw = path.encode("utf-8", "surrogateescape")
-    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0], raw).decode("ascii")
+    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", path)
+
+
+def octets(text: str) -> str:
+    """The UTF-8 bytes of a text as a byte string."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def text(path: str) -> str:
+    """The text of a byte string in UTF-8. Raises UnicodeDecodeError."""
+    return path.encode("latin-1").decode("utf-8")
 
 
 def without_query(target: str) -> str:
@@ -34,11 +46,11 @@ def without_query(target: str) -> str:
 
 
 def _decoded(path: str) -> str:
-    def decode(found: re.Match[bytes]) -> bytes:
-        byte = int(found[1], 16)
-        return found[0].upper() if chr(byte) in _RESERVED else bytes([byte])
+    def decode(found: re.Match[str]) -> str:
+        character = chr(int(found[1], 16))
+        return found[0].upper() if character in _RESERVED else character
 
-    return _ENCODED.sub(decode, path.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return _ENCODED.sub(decode, path)
 
 
 def _without_dots(path: str, merge_slashes: bool) -> str:

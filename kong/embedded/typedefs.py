@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from kong.embedded import route_regex
-from kong.embedded.request_path import normalise
+from kong.embedded.request_path import normalise, octets
 
 PROTOCOLS = ["grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp"]
 HTTP_PROTOCOLS = ["grpc", "grpcs", "http", "https"]
@@ -99,7 +99,7 @@ def router_path_error(path: str) -> str | None:
     fault = _percent_error(path) if _PATH.fullmatch(path) else None
     if fault:
         return fault
-    normal = normalise(path)
+    normal = normalise(octets(path)).encode("latin-1").decode("utf-8", "replace")
     return None if path == normal else f"non-normalized path, consider use '{normal}' instead"
 
 
