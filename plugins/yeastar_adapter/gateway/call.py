@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from ..futuresms.order import Order
 from ..yeastar.errors import AUTHENTICATION_FAILED, Refusal
@@ -11,6 +12,9 @@ from ..yeastar.replies import Reply
 
 # The guard in kong.yml knows by this header that an answer is the adapter's own, and takes it away.
 SIGNATURE = {"X-Yeastar-Adapter": "1"}
+
+# It also tells Kong's logs by this one whom an early answer was for: an `authenticate` costs a PDK call.
+CONSUMER = "X-Yeastar-Consumer"
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
@@ -22,11 +26,12 @@ class Call:
     tells in one call is not asked in two.
     """
 
-    __slots__ = ("_request_line", "kong")
+    __slots__ = ("_headers", "_request_line", "kong")
 
     def __init__(self, kong: Any) -> None:
         self.kong = kong
         self._request_line: str | None = None
+        self._headers = SIGNATURE
 
     def bearer_key(self) -> str:
         """The key of the `Authorization` header. Raises Refusal 10004 when there is none."""
@@ -48,6 +53,11 @@ class Call:
         """The whole body. With 0, Kong reads it from disk too; any other limit fails on a long one."""
         body = self.kong.request.get_raw_body(0)
         return body.encode("utf-8", "surrogateescape") if isinstance(body, str) else body or b""
+
+    def answers_to(self, consumer: dict[str, Any]) -> None:
+        """From now on, an answer of this phase is attributed to this consumer of Kong's."""
+        name = quote(str(consumer.get("username") or consumer.get("custom_id") or ""), safe="")
+        self._headers = {**SIGNATURE, CONSUMER: f"{consumer['id']} {name}"}
 
     def authenticate(self, consumer: dict[str, Any], credential_id: str) -> None:
         """Make the consumer known to Kong's logs and to the plugins that run later."""
@@ -79,7 +89,7 @@ class Call:
         self._exit(refusal.error.status, refusal.body, refusal.headers)
 
     def _exit(self, status: int, body: str, headers: dict[str, str]) -> NoReturn:
-        self.kong.response.exit(status, body, {"Content-Type": "application/json", **SIGNATURE, **headers})
+        self.kong.response.exit(status, body, {"Content-Type": "application/json", **self._headers, **headers})
         raise AssertionError("exit ends the handler")
 
 

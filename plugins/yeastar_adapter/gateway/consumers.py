@@ -59,7 +59,9 @@ class BearerKeys:
         if consumer is None:
             raise unauthenticated("the key is unknown")
         _refuse_if_off(consumer)
-        return Caller(consumer, self._entity(call, consumer.username), credential_id)
+        entity = self._entity(call, consumer.username)
+        call.answers_to(entity)
+        return Caller(consumer, entity, credential_id)
 
     def consumer_of(self, call: Call) -> Consumer:
         """The consumer that `caller` has made known to Kong."""

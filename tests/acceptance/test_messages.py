@@ -1,0 +1,207 @@
+"""From a PBX's message to an order at FutureSMS, and every message that is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.harness.gateway import Gateway
+from tests.harness.kong_yml import KongYml
+from tests.harness.pbx import DEMO_KEY, SENDMESSAGE, VERIFY, Pbx
+from tests.harness.stub import SENDS, StubClient
+
+AUTHORIZED = {"Authorization": f"Bearer {DEMO_KEY}", "Content-Type": "application/json"}
+MESSAGE = {"from": "+63280000001", "to": "+639171234567", "text": "Your table is ready"}
+
+
+def test_a_message_becomes_one_order_and_its_id_goes_back(pbx: Pbx, stub: StubClient) -> None:
+    answer = pbx.send("+630000000001", "+639171234567", "Hello from Yeastar")
+    [order] = stub.orders()
+    assert answer.status == 200
+    assert answer.json == {"data": {"id": order["order_id"]}}
+    assert order["phone_number"] == "+639171234567"
+    assert order["sender_id"] == "SID-1001"
+    assert order["template_id"] == "TPL1001"
+    assert order["var"] == "Hello from Yeastar"
+    assert 12 <= len(order["client_order_id"]) <= 128
+
+
+def test_futuresms_sees_the_order_and_nothing_of_the_pbx(pbx: Pbx, stub: StubClient) -> None:
+    headers = {
+        "User-Agent": "Yeastar",
+        "Accept-Encoding": "gzip, br",
+        "Accept": "text/html",
+        "Cookie": "a=b",
+        "X-Consumer-Username": "somebody",
+        "X-Yeastar-Adapter": "1",
+        "X-Internal": "10.0.0.1",
+        "TE": "trailers",
+    }
+    answer = pbx.post(json.dumps(MESSAGE), headers=headers)
+    assert answer.status == 200
+    order = stub.requests(path=SENDS)[-1]
+    assert order["query"] == ""
+    seen = order["headers"]
+    for name in ("cookie", "x-consumer-username", "x-yeastar-adapter", "x-internal"):
+        assert name not in seen
+    assert seen.get("user-agent") != "Yeastar"
+    assert seen["accept-encoding"] == "identity"
+    assert seen["content-type"] == "application/json"
+    assert seen["authorization"].startswith("Bearer ")
+    assert DEMO_KEY not in repr(seen)
+    assert "acme-manila" not in repr(seen)
+
+
+def test_the_query_string_goes_nowhere(pbx: Pbx, stub: StubClient) -> None:
+    path = f"{SENDMESSAGE}?token=secret&x=1"
+    assert pbx.request("POST", path, headers=AUTHORIZED, body=json.dumps(MESSAGE).encode()).status == 200
+    order = stub.requests(path=SENDS)[-1]
+    assert order["query"] == ""
+    assert pbx.request("GET", f"{VERIFY}?x", headers=AUTHORIZED).status == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "x" * 2000, "😀" * 2000, "Grüße\n\t\"'\\", "\x00\x7f", "a\u2028", " padded ", "مرحبا"]
+)
+def test_every_text_arrives_as_it_was_written(pbx: Pbx, stub: StubClient, text: str) -> None:
+    assert pbx.send(text=text).status == 200
+    assert stub.orders()[-1]["var"] == text
+
+
+def test_the_longest_message_that_json_can_make_of_2000_characters_is_taken(
+    pbx: Pbx, stub: StubClient
+) -> None:
+    body = json.dumps({**MESSAGE, "text": "😀" * 2000}, ensure_ascii=True)
+    assert len(body) > 24_000
+    assert pbx.post(body).status == 200
+    assert stub.orders()[-1]["var"] == "😀" * 2000
+
+
+def test_the_content_type_of_the_pbx_does_not_matter(pbx: Pbx, stub: StubClient) -> None:
+    for content_type in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "",
+        "application/json; charset=latin-1",
+    ):
+        assert pbx.post(json.dumps(MESSAGE), headers={"Content-Type": content_type}).status == 200
+    assert len(stub.orders()) == 4
+
+
+REFUSED = [
+    ({"from": None}, "10002", "'from'"),
+    ({"from": ""}, "10001", "'from'"),
+    ({"from": "63280000001"}, "10001", "'from'"),
+    ({"to": None}, "10002", "'to'"),
+    ({"to": "0917"}, "10001", "'to'"),
+    ({"to": "+999123456789"}, "10001", "'to'"),
+    ({"to": "+6391712345678901"}, "10001", "'to'"),
+    ({"to": "+639171234567\n"}, "10001", "'to'"),
+    ({"text": None}, "10002", "'text'"),
+    ({"text": ""}, "10002", "'text'"),
+    ({"text": " \n"}, "10002", "'text'"),
+    ({"text": 5}, "10002", "'text'"),
+    ({"text": "x" * 2001}, "10002", "'text'"),
+    ({"media_urls": ["https://example.com/a.png"]}, "10003", "'media_urls'"),
+    ({"media_urls": ["x"], "text": None}, "10003", "'media_urls'"),
+    ({"media_urls": ["x"], "to": "x"}, "10003", "'media_urls'"),
+    ({"media_urls": "x", "to": "x"}, "10002", "'media_urls'"),
+    ({"to": "x", "text": ""}, "10001", "'to'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "field"), REFUSED)
+def test_a_message_that_cannot_be_sent_is_refused_with_field_and_reason(
+    pbx: Pbx, stub: StubClient, changes: dict[str, object], code: str, field: str
+) -> None:
+    answer = pbx.post(json.dumps({**MESSAGE, **changes}))
+    assert answer.code == code
+    assert answer.detail is not None
+    assert field in answer.detail
+    assert stub.requests() == []
+
+
+@pytest.mark.parametrize("media", [None, []])
+def test_no_media_is_no_reason_to_refuse(pbx: Pbx, media: object) -> None:
+    assert pbx.send(media_urls=media).status == 200
+
+
+DEPTH = 15_000
+HAZARDS = {
+    "empty": b"",
+    "not json": b"from=a&to=b",
+    "array": b"[]",
+    "null": b"null",
+    "repeated key": b'{"to": "+639170000001", ' + json.dumps(MESSAGE)[1:].encode(),
+    "invalid utf-8": json.dumps(MESSAGE).encode().replace(b"table", b"\xff\xfe"),
+    "lone surrogate": json.dumps(MESSAGE).encode().replace(b"table", b"\\ud83d"),
+    "byte order mark": b"\xef\xbb\xbf" + json.dumps(MESSAGE).encode(),
+    "nan": json.dumps({**MESSAGE, "x": float("nan")}).encode(),
+    "depth": b'{"x": ' + b"[" * DEPTH + b"]" * DEPTH + b"}",
+    "huge number": b'{"x": ' + b"9" * 30_000 + b"}",
+    "trailing bytes": json.dumps(MESSAGE).encode() + b"}",
+    "utf-16": json.dumps(MESSAGE).encode("utf-16"),
+    "zero bytes": b"\x00" * 64,
+}
+
+
+@pytest.mark.parametrize("body", HAZARDS.values(), ids=HAZARDS.keys())
+def test_json_hazards_are_10002(pbx: Pbx, stub: StubClient, body: bytes) -> None:
+    assert pbx.post(body).code == "10002"
+    assert stub.requests() == []
+
+
+def test_a_body_far_longer_than_any_message_is_10002(pbx: Pbx, stub: StubClient) -> None:
+    assert pbx.post(json.dumps({**MESSAGE, "text": "x" * 500_000})).code == "10002"
+    assert stub.requests() == []
+
+
+def test_a_long_body_is_taken_when_its_message_is_short(pbx: Pbx) -> None:
+    assert pbx.post(json.dumps({**MESSAGE, "ignored": "x" * 500_000})).status == 200
+
+
+def test_what_nginx_refuses_before_it_knows_the_route_is_refused_all_the_same(
+    pbx: Pbx, stub: StubClient
+) -> None:
+    path, body = SENDMESSAGE, json.dumps({**MESSAGE, "ignored": "x" * 2_000_000}).encode()
+    assert pbx.request("POST", path, headers=AUTHORIZED, body=body, checked=False).status == 413
+    assert stub.requests() == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_verify_takes_get_alone(pbx: Pbx, method: str) -> None:
+    assert pbx.request(method, VERIFY, headers=AUTHORIZED, body=b"{}").code == "10002"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_sendmessage_takes_post_alone(pbx: Pbx, stub: StubClient, method: str) -> None:
+    assert (
+        pbx.request(method, SENDMESSAGE, headers=AUTHORIZED, body=json.dumps(MESSAGE).encode()).code
+        == "10002"
+    )
+    assert stub.requests() == []
+
+
+def test_authentication_comes_before_everything(pbx: Pbx) -> None:
+    assert pbx.post(b"x", key="nobody").code == "10004"
+    assert pbx.request("PUT", SENDMESSAGE).code == "10004"
+
+
+@pytest.mark.parametrize(
+    ("check", "to", "taken"),
+    [
+        ("possible", "+630000000001", True),
+        ("valid", "+630000000001", False),
+        ("valid", "+63285551234", True),
+        ("mobile", "+63285551234", False),
+        ("mobile", "+639171234567", True),
+    ],
+)
+def test_recipients_are_checked_as_strictly_as_configured(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, check: str, to: str, taken: bool
+) -> None:
+    kong_yml.config["recipient_check"] = check
+    gateway.load(kong_yml)
+    answer = pbx.send("+630000000001", to)
+    assert answer.code == (None if taken else "10001")
