@@ -1,0 +1,123 @@
+"""Gateway nodes, each a process with a limiter, that share one real Redis server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kong.embedded.child import die_with_parent
+from tests.harness.redis import RedisServer
+
+NODE = Path(__file__).parent / "node.py"
+
+
+class Node:
+    """One process with a limiter: `node.admit("acme", times=6, minute=5)`; see node.py."""
+
+    def __init__(self, log: Path, settings: dict[str, Any], environment: dict[str, str]) -> None:
+        self._log = log
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, NODE, json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **environment},
+                preexec_fn=die_with_parent,
+            )
+
+    def begin(self, **command: Any) -> None:
+        """Give the command and do not wait."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+
+    def end(self) -> Any:
+        """The answer to the command that was begun."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the node died:\n{self.log()}"
+        return json.loads(line)
+
+    def admit(
+        self,
+        consumer: str = "acme",
+        times: int = 1,
+        *,
+        at_once: bool = True,
+        busy_seconds: float = 0,
+        **rates: int,
+    ) -> list[Any]:
+        """Verdicts of so many requests, made together unless `at_once` is false; None: limiter unavailable."""
+        self.begin_admitting(consumer, times, at_once=at_once, busy_seconds=busy_seconds, **rates)
+        return self.end()
+
+    def begin_admitting(self, consumer: str, times: int, **options: Any) -> None:
+        rates = {name: options.pop(name) for name in ("second", "minute", "hour", "day") if name in options}
+        self.begin(do="admit", consumer=consumer, times=times, rates=rates, **options)
+
+    def ask(self, times: int) -> int:
+        """Ask Redis so many times, and count the failures."""
+        self.begin(do="ask", times=times)
+        return self.end()
+
+    def statistics(self) -> dict[str, Any]:
+        self.begin(do="statistics")
+        return self.end()
+
+    def resources(self) -> dict[str, int]:
+        self.begin(do="resources")
+        return self.end()
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def passed(verdicts: list[Any]) -> int:
+    """How many of the verdicts allow the request."""
+    return sum(verdict is not None and verdict[0] for verdict in verdicts)
+
+
+@pytest.fixture
+def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Start a node: `start_node(redis.settings(), fault_tolerant=False)`."""
+    with contextlib.ExitStack() as stack:
+        started = 0
+
+        def start(redis: dict[str, Any], environment: dict[str, str] | None = None, **settings: Any) -> Node:
+            nonlocal started
+            started += 1
+            redis = {"timeout_ms": 2000, **redis}
+            node = Node(tmp_path / f"node-{started}.log", {**settings, "redis": redis}, environment or {})
+            stack.callback(node.stop)
+            return node
+
+        yield start
+
+
+@pytest.fixture
+def redis(start_redis: Callable[..., RedisServer]) -> RedisServer:
+    """A Redis server of the test's own."""
+    return start_redis()
+
+
+@pytest.fixture
+def node(redis: RedisServer, start_node: Callable[..., Node]) -> Node:
+    """A node that counts in `redis`."""
+    return start_node(redis.settings())

@@ -1,0 +1,108 @@
+"""A process that limits as a gateway node's plugin process does: with gevent and greenlets.
+
+    python node.py '{"policy": "redis", "redis": {"host": "127.0.0.1", "port": 6379}}'
+
+Takes one command a line on standard input, a JSON object, and answers it with one line on standard output:
+
+    {"do": "admit", "consumer": "acme", "rates": {"second": 5}, "times": 10}      in parallel, unless "at_once": false
+        [[true, 5, 4, 1, 0], …]     a verdict each; null: LimiterUnavailable
+    {"do": "admit", …, "busy_seconds": 1}   keep the processor busy while the answers come in
+    {"do": "ask", "times": 1000}            ask Redis, whatever came of it before, and count what went wrong
+    {"do": "statistics"}  {"do": "resources"}
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import gc  # noqa: E402
+import json  # noqa: E402
+import logging  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from dataclasses import asdict  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gevent  # noqa: E402
+import psutil  # noqa: E402
+from greenlet import greenlet  # noqa: E402
+from yeastar_adapter.limits import (  # noqa: E402
+    LimiterUnavailable,
+    RateLimitSettings,
+    Rates,
+    RedisSettings,
+    Statistics,
+    open_limiter,
+)
+from yeastar_adapter.limits.link import Link, Question  # noqa: E402
+
+
+class Node:
+    def __init__(self, settings: RateLimitSettings) -> None:
+        self.settings = settings
+        self.limiter = open_limiter(settings)
+        self.link = Link(settings.redis, Statistics())
+
+    def admit(
+        self,
+        consumer: str = "acme",
+        rates: dict[str, int] | None = None,
+        times: int = 1,
+        at_once: bool = True,
+        busy_seconds: float = 0,
+    ) -> list[tuple[Any, ...] | None]:
+        asked = Rates(**(rates or {"minute": 5}))
+
+        def one() -> tuple[Any, ...] | None:
+            try:
+                return tuple(self.limiter.admit(consumer, asked))
+            except LimiterUnavailable:
+                return None
+
+        if not at_once:
+            return [one() for _ in range(times)]
+        waiting = [gevent.spawn(one) for _ in range(times)]
+        gevent.spawn(_keep_busy, busy_seconds)
+        return [greenlet.get() for greenlet in waiting]
+
+    def ask(self, times: int) -> int:
+        failures = 0
+        for _ in range(times):
+            deadline = time.monotonic() + self.settings.redis.timeout_ms / 1000
+            answer = self.link.ask(Question("yeastar-adapter:{acme}", Rates(minute=5), deadline))
+            failures += isinstance(answer, Exception)
+        return failures
+
+    def statistics(self) -> dict[str, Any]:
+        return asdict(self.limiter.statistics)
+
+    def resources(self) -> dict[str, int]:
+        process = psutil.Process()
+        return {
+            "descriptors": process.num_fds(),
+            "threads": process.num_threads(),
+            "greenlets": sum(isinstance(thing, greenlet) and not thing.dead for thing in gc.get_objects()),
+        }
+
+
+def _keep_busy(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    given = json.loads(sys.argv[1])
+    redis = RedisSettings(**given.pop("redis", {}))
+    node = Node(RateLimitSettings(**given, redis=redis))
+    for line in iter(sys.stdin.readline, ""):
+        command = json.loads(line)
+        answer = getattr(node, command.pop("do"))(**command)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""What nodes count together on a real Redis server."""
+
+from __future__ import annotations
+
+import redis as redis_py
+from hypothesis import given
+from hypothesis import strategies as st
+from yeastar_adapter.limits.link import SCRIPT
+from yeastar_adapter.limits.window import SLOTS, Window, admit
+
+from tests.limits.conftest import passed
+
+KEY = "yeastar-adapter:{acme}"
+SECOND = 1_000_000
+
+
+def calls(client: redis_py.Redis, command: str) -> int:
+    return client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
+
+
+def test_of_simultaneous_requests_as_many_pass_as_the_limit_says(node):
+    verdicts = node.admit(times=200, minute=60)
+    assert passed(verdicts) == 60
+    assert sorted(verdict[2] for verdict in verdicts if verdict[0]) == list(range(60))
+
+
+def test_nodes_that_are_released_together_share_one_count(redis, start_node):
+    nodes = [start_node(redis.settings()) for _ in range(4)]
+    for node in nodes:
+        node.admit("somebody else", minute=1)
+    for limit in (1, 50, 150):
+        for node in nodes:
+            node.begin_admitting(f"acme-{limit}", 100, minute=limit, hour=1000)
+        assert sum(passed(node.end()) for node in nodes) == limit
+
+
+def test_a_refused_request_says_when_to_come_back(node):
+    node.admit(times=2, second=100, minute=2)
+    allowed, limit, remaining, reset, retry_after = node.admit(second=100, minute=2)[0]
+    assert (allowed, limit, remaining) == (False, 2, 0)
+    assert 1 <= retry_after == reset <= 60
+
+
+def test_all_windows_of_a_request_take_one_round_trip(node, redis):
+    with redis.client() as client:
+        node.admit(second=5)
+        client.config_resetstat()
+        verdicts = node.admit(times=30, at_once=False, second=10, minute=20, hour=50, day=100)
+        assert len(verdicts) == calls(client, "evalsha") == 30
+        assert calls(client, "eval") == calls(client, "script") == 0
+
+
+def test_simultaneous_requests_share_round_trips(node):
+    node.admit(minute=1000)
+    before = node.statistics()
+    node.admit(times=100, minute=1000)
+    after = node.statistics()
+    assert after["redis_requests"] - before["redis_requests"] == 100
+    assert after["redis_round_trips"] - before["redis_round_trips"] < 100
+    assert after["redis_connections"] == 1
+
+
+def test_a_request_that_one_window_refuses_uses_up_nothing_of_the_others(node):
+    assert passed(node.admit(times=10, minute=3, hour=5)) == 3
+    assert passed(node.admit(times=10, minute=100, hour=5)) == 2
+
+
+def test_a_refused_request_writes_nothing(node, redis):
+    node.admit(times=3, minute=3)
+    with redis.client() as client:
+        client.config_resetstat()
+        assert passed(node.admit(times=10, minute=3)) == 0
+        assert calls(client, "set") == 0
+
+
+def test_one_key_a_consumer_that_goes_when_nothing_counts_any_more(node, redis):
+    with redis.client() as client:
+        node.admit("acme", second=5)
+        assert client.keys() == [KEY.encode()]
+        assert 0 < client.pttl(KEY) <= 2_000
+        node.admit("acme", second=5, minute=60, hour=100)
+        assert client.keys() == [KEY.encode()]
+        assert 3_500_000 < client.pttl(KEY) <= 3_601_000
+
+
+def test_the_size_of_a_consumers_state_does_not_grow_with_the_limit(node, redis):
+    with redis.client() as client:
+        assert passed(node.admit(times=2000, at_once=False, second=5000, day=100_000)) == 2000
+        assert client.strlen(KEY) < 2 * 64 * 12
+
+
+def test_a_changed_limit_keeps_what_was_counted(node):
+    assert passed(node.admit(times=10, minute=5)) == 5
+    assert passed(node.admit(times=10, minute=8)) == 3
+    assert passed(node.admit(times=10, minute=5)) == 0
+
+
+def test_a_window_that_is_left_out_for_a_while_keeps_its_count(node):
+    assert passed(node.admit(times=3, hour=3)) == 3
+    assert passed(node.admit(times=3, minute=1)) == 1
+    assert passed(node.admit(times=3, hour=4)) == 1
+
+
+def test_the_script_is_sent_again_after_a_flush(node, redis):
+    assert passed(node.admit(times=2, minute=5)) == 2
+    with redis.client() as client:
+        client.script_flush()
+    assert passed(node.admit(times=10, minute=5)) == 3
+    statistics = node.statistics()
+    assert (statistics["script_loads"], statistics["redis_failures"]) == (2, 0)
+
+
+def test_a_restarted_server_is_used_at_once(node, redis):
+    assert passed(node.admit(times=6, minute=5)) == 5
+    redis.kill()
+    redis.start()
+    assert passed(node.admit(times=6, minute=5)) == 5
+    statistics = node.statistics()
+    assert (statistics["script_loads"], statistics["redis_failures"]) == (2, 0)
+    assert statistics["redis_connections"] == 2
+
+
+def test_a_connection_that_the_server_closed_is_made_again(node, redis):
+    node.admit(minute=5)
+    with redis.client() as client:
+        client.client_kill_filter(skipme=True, _type="normal")
+    assert passed(node.admit(times=6, minute=5)) == 4
+    assert node.statistics()["redis_failures"] == 0
+
+
+def test_what_somebody_else_left_under_a_consumers_key_counts_for_nothing(node, redis):
+    with redis.client() as client:
+        client.rpush(KEY, "a list")
+        assert passed(node.admit(times=6, minute=5)) == 5
+        client.set(KEY, b"\xc1 not MessagePack")
+        assert passed(node.admit(times=6, minute=5)) == 5
+
+
+def test_a_consumer_may_have_any_name(node):
+    for name in ("o'brien & söhne", "a b", "{x}{y}", "}", "日本"):
+        assert passed(node.admit(name, times=3, minute=2)) == 2
+
+
+def test_in_the_script_the_arithmetic_is_the_same(redis_server):
+    slot = SECOND // SLOTS
+    pauses = st.lists(
+        st.one_of(
+            st.just(0),
+            st.integers(0, 50),
+            st.integers(0, slot // 8),
+            st.integers(slot - 2, slot + 2),
+            st.integers(0, 2 * SECOND),
+            st.integers(58 * SECOND, 62 * SECOND),
+            st.integers(-3 * SECOND, -1),
+            st.integers(-100 * SECOND, -1),
+        ),
+        max_size=200,
+    )
+    limit = st.one_of(st.none(), st.integers(1, 8), st.integers(50, 150))
+
+    with redis_server.client() as client:
+        script = client.register_script(SCRIPT)
+
+        @given(pauses, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3))
+        def same(pauses: list[int], configurations: list[tuple[int | None, ...]]) -> None:
+            client.delete(KEY)
+            windows = {seconds: Window(seconds * SECOND) for seconds in (1, 60, 3600)}
+            now = 1_760_000_000 * SECOND
+            for count, pause in enumerate(pauses):
+                now += pause
+                limits = configurations[count * len(configurations) // len(pauses)]
+                asked = [(n, s) for n, s in zip(limits, windows, strict=True) if n is not None]
+                here = admit([(n, windows[s]) for n, s in asked], now)
+                words = [number for pair in asked for number in pair]
+                there = script(keys=[KEY], args=[*words, now])
+                assert tuple(map(int, there.split())) == here
+
+        same()
