@@ -46,7 +46,7 @@ class AnsweringServer:
                 request = (self.command, self.path, dict(self.headers), body)
                 outer.requests.append(request)
                 status, headers, content = answer(request)
-                self.send_response(status)
+                self.send_response_only(status)  # no Date of its own
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))

@@ -1,0 +1,321 @@
+"""`yeastarctl doctor`, with the real plugin server, a real Redis server and the FutureSMS stub."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from ruamel.yaml import YAML
+from yeastar_adapter.ctl.doctor import futuresms, plugin_server, redis_server
+from yeastar_adapter.ctl.doctor.line import Line
+from yeastar_adapter.futuresms.merchant import Account
+from yeastar_adapter.limits.settings import RedisSettings
+
+from kong.embedded.child import Child
+from tests.harness.redis import RedisServer
+from tests.harness.stub import PASSWORD, USERNAME, StubServer
+from tests.unit.ctl.conftest import AnsweringServer, Cli
+
+ROOT = Path(__file__).resolve().parents[3]
+SOCKET = "yeastar-adapter.socket"
+
+
+@pytest.fixture
+def prefix() -> Iterator[Path]:
+    """A directory with a short path: the name of a Unix socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def served(prefix: Path) -> Iterator[Path]:
+    """A prefix with the adapter's process behind its socket."""
+    child = Child(
+        "plugin server",
+        [sys.executable, "-m", "yeastar_adapter", "-p", prefix],
+        log=prefix / "log",
+        directory=prefix,
+    )
+    try:
+        child.wait_for(r"serves at", 30)
+        yield prefix
+    finally:
+        child.stop()
+
+
+@pytest.fixture
+def kong_yml(tmp_path: Path, redis_server: RedisServer, stub: StubServer) -> Callable[..., Path]:
+    """`kong_yml(edit)`: the project's kong.yml with this session's addresses, written to a file."""
+
+    def write(edit: Callable[[dict[str, Any]], None] | None = None) -> Path:
+        kong = YAML(typ="safe").load(ROOT / "kong.yml")
+        service = kong["services"][0]
+        service["url"] = stub.url
+        service["routes"][0]["plugins"][0]["config"]["rate_limit"]["redis"] = redis_server.settings()
+        if edit:
+            edit(service["routes"][0]["plugins"][0]["config"])
+        path = tmp_path / "kong.yml"
+        YAML(typ="safe").dump(kong, path)
+        return path
+
+    return write
+
+
+ENVIRONMENT = {"FUTURESMS_USERNAME": USERNAME, "FUTURESMS_PASSWORD": PASSWORD}
+
+
+def states(lines: list[Line]) -> list[str]:
+    return [line.state for line in lines]
+
+
+def test_all_is_well(cli: Cli, served: Path, kong_yml: Callable[..., Path], stub: StubServer) -> None:
+    result = cli("doctor", "--prefix", served, "--config", kong_yml(), env=ENVIRONMENT)
+    assert result.exit_code == 0, result.output
+    assert "✗" not in result.output
+    for words in ("answers in", "Redis", f"FutureSMS {USERNAME}: login", "clock", "vault"):
+        assert words in result.output
+    calls = stub.status()["calls"]
+    assert calls["POST /api/v1/auth/login 200"] == 1
+    assert any(call.startswith("GET /api/v1/auth/me 200") for call in calls)
+    assert any(call.startswith("POST /api/v1/auth/logout 2") for call in calls)
+    assert stub.orders() == []
+
+
+def test_the_report_as_json(cli: Cli, served: Path, kong_yml: Callable[..., Path]) -> None:
+    result = cli("doctor", "--prefix", served, "--config", kong_yml(), "--json", env=ENVIRONMENT)
+    told = json.loads(result.stdout)
+    assert told["ok"] is True
+    assert {check["state"] for check in told["checks"]} <= {"ok", "warn", "skip"}
+    assert PASSWORD not in result.stdout
+
+
+def test_without_a_configuration_only_the_process_is_looked_at(cli: Cli, served: Path) -> None:
+    result = cli("doctor", "--prefix", served)
+    assert result.exit_code == 0
+    assert "--config kong.yml" in result.output
+
+
+def test_instances_are_counted_and_their_configuration_is_not_shown(prefix: Path) -> None:
+    instance = {"Name": "yeastar-adapter", "Id": 7, "Config": {"password": "secret"}}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(prefix / SOCKET))
+        listener.listen()
+        answer_once(
+            listener, [1, 1, None, {"Pid": 1, "Plugins": {"yeastar-adapter": {"Instances": [instance]}}}]
+        )
+        lines = list(plugin_server.check(prefix))
+    assert states(lines) == ["ok", "ok", "ok"]
+    assert "1 started" in lines[2].detail
+    assert "secret" not in repr(lines)
+
+
+def answer_once(listener: socket.socket, message: Any) -> None:
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(msgpack.packb(message) if not isinstance(message, bytes) else message)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+@pytest.mark.parametrize(
+    "message", [b"HTTP/1.1 400 Bad Request\r\n\r\n", [1, 1, "no such method", None], [2], b""], ids=repr
+)
+def test_something_else_behind_the_socket_is_a_failure(prefix: Path, message: Any) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(prefix / SOCKET))
+        listener.listen()
+        answer_once(listener, message)
+        lines = list(plugin_server.check(prefix, timeout=5))
+    assert states(lines)[1] == "fail"
+
+
+def test_a_process_that_hangs_is_a_failure_after_the_time_limit(prefix: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(prefix / SOCKET))
+        listener.listen()
+        lines = list(plugin_server.check(prefix, timeout=0.2))
+    assert states(lines) == ["ok", "fail"]
+    assert "hangs" in lines[1].detail
+
+
+def test_a_socket_that_nobody_listens_at_is_a_failure(prefix: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(prefix / SOCKET))
+    (_, line) = plugin_server.check(prefix)
+    assert (line.state, "nobody listens" in line.detail) == ("fail", True)
+
+
+def test_no_socket_says_what_kong_needs(cli: Cli, prefix: Path) -> None:
+    result = cli("doctor", "--prefix", prefix)
+    assert result.exit_code == 1
+    assert "pluginserver_names" in result.output
+
+
+def test_no_prefix_is_said_to_be_none(cli: Cli, prefix: Path) -> None:
+    result = cli("doctor", "--prefix", prefix / "nowhere")
+    assert result.exit_code == 1
+    assert "--prefix DIR" in result.output
+
+
+def test_a_socket_of_the_wrong_name_is_recognised(prefix: Path) -> None:
+    (prefix / "yeastar-adapter.sock").touch()
+    (line,) = plugin_server.check(prefix)
+    assert "Kong looks for" in line.detail
+
+
+def test_a_file_in_the_socket_s_place_is_recognised(prefix: Path) -> None:
+    (prefix / SOCKET).touch()
+    (line,) = plugin_server.check(prefix)
+    assert (line.state, "no socket" in line.detail) == ("fail", True)
+
+
+def redis_settings(server: RedisServer, **changes: Any) -> RedisSettings:
+    return RedisSettings(**{**server.settings(), **changes})
+
+
+def test_redis_is_asked_for_its_latency(redis_server: RedisServer) -> None:
+    (line,) = redis_server_check(redis_settings(redis_server, timeout_ms=60000))
+    assert line.state == "ok"
+    assert "ms (median)" in line.detail
+
+
+def redis_server_check(settings: RedisSettings) -> list[Line]:
+    return list(redis_server.check(settings))
+
+
+def test_a_redis_server_slower_than_its_limit_is_a_warning(redis_server: RedisServer) -> None:
+    settings = redis_settings(redis_server, timeout_ms=0)
+    assert states(redis_server_check(settings)) == ["warn"]
+
+
+def test_redis_away_is_a_failure(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    server.kill()
+    (line,) = redis_server_check(redis_settings(server))
+    assert (line.state, "not reachable" in line.detail) == ("fail", True)
+
+
+def test_redis_that_hangs_is_a_failure(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    server.pause()
+    (line,) = redis_server_check(redis_settings(server))
+    assert (line.state, "no answer" in line.detail) == ("fail", True)
+    server.resume()
+
+
+def test_a_wrong_redis_password_is_a_failure_that_says_so(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis(password="right-password")
+    for wrong in ("wrong-password", None):
+        (line,) = redis_server_check(redis_settings(server, password=wrong))
+        assert line.state == "fail"
+        assert "password" in line.todo
+        assert "wrong-password" not in repr(line)
+    assert states(redis_server_check(redis_settings(server, timeout_ms=60000))) == ["ok"]
+
+
+def test_a_redis_user_who_may_not_run_scripts_is_a_failure(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis(users={"limited": "on >limited-password ~* +ping"})
+    settings = redis_settings(server, username="limited", password="limited-password", timeout_ms=60000)
+    assert states(redis_server_check(settings)) == ["ok", "fail"]
+
+
+def test_a_full_redis_server_is_a_warning(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        used = int(client.info("memory")["used_memory"])
+        client.config_set("maxmemory", used)
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    lines = redis_server_check(redis_settings(server, timeout_ms=60000))
+    assert states(lines) == ["ok", "warn"]
+
+
+def futuresms_check(account: Account) -> list[Line]:
+    return list(futuresms.check(account))
+
+
+def test_a_refused_login_is_a_failure_and_is_tried_once(stub: StubServer) -> None:
+    (line,) = futuresms_check(Account(stub.url, USERNAME, "wrong"))
+    assert (line.state, "10005" in line.todo) == ("fail", True)
+    assert stub.count("POST /api/v1/auth/login") == 1
+
+
+def test_futuresms_away_is_a_failure_with_the_reason() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        (line,) = futuresms_check(Account(url, "user", "password"))
+    assert (line.state, "10007" in line.todo) == ("fail", True)
+    assert "Connection refused" in line.detail
+
+
+def test_something_else_at_the_address_is_a_failure(answering: Callable[..., AnsweringServer]) -> None:
+    server = answering(200, b"<html>Welcome to nginx!</html>")
+    (line,) = futuresms_check(Account(server.url, "user", "password"))
+    assert (line.state, "without a token" in line.detail) == ("fail", True)
+
+
+def test_a_clock_that_is_off_is_a_warning(answering: Callable[..., AnsweringServer]) -> None:
+    def answer(request: tuple[str, str, dict[str, str], bytes]) -> tuple[int, dict[str, str], bytes]:
+        tokens = {"access_token": "t", "access_token_expires_at": "2020-01-01T01:00:00Z"}
+        return 200, {"Date": "Wed, 01 Jan 2020 00:00:00 GMT"}, json.dumps({"data": tokens}).encode()
+
+    server = answering(answer)
+    lines = futuresms_check(Account(server.url, "user", "password"))
+    by_subject = {line.subject: line for line in lines if line.state == "warn"}
+    assert "ahead of" in by_subject["clock"].detail
+    assert any("60 minutes" in line.detail for line in lines)
+
+
+def test_tokens_with_a_short_life_are_a_warning(stub: StubServer) -> None:
+    stub.token_life(access_seconds=5)
+    lines = futuresms_check(Account(stub.url, USERNAME, PASSWORD))
+    assert "warn" in states(lines)
+
+
+def test_an_unset_variable_is_a_failure_that_names_it(
+    cli: Cli, served: Path, kong_yml: Callable[..., Path]
+) -> None:
+    env = {"FUTURESMS_USERNAME": USERNAME, "FUTURESMS_PASSWORD": None}
+    result = cli("doctor", "--prefix", served, "--config", kong_yml(), env=env)
+    assert result.exit_code == 1
+    assert "FUTURESMS_PASSWORD" in result.output
+
+
+def test_each_account_is_tried_once(
+    cli: Cli, served: Path, kong_yml: Callable[..., Path], stub: StubServer
+) -> None:
+    def edit(config: dict[str, Any]) -> None:
+        config["consumers"][0]["merchant"] = {"username": "second", "password": "second-password"}
+        config["consumers"][1]["enabled"] = True
+
+    stub.merchant("second", password="second-password")
+    result = cli("doctor", "--prefix", served, "--config", kong_yml(edit), env=ENVIRONMENT)
+    assert "FutureSMS second: login" in result.output
+    assert stub.count("POST /api/v1/auth/login") == 2
+
+
+def test_futuresms_can_be_left_alone(
+    cli: Cli, served: Path, kong_yml: Callable[..., Path], stub: StubServer
+) -> None:
+    result = cli("doctor", "--prefix", served, "--config", kong_yml(), "--no-futuresms", env=ENVIRONMENT)
+    assert result.exit_code == 0
+    assert stub.count("POST /api/v1/auth/login") == 0
+
+
+def test_a_configuration_that_is_no_yaml_is_a_failure_and_no_crash(cli: Cli, served: Path) -> None:
+    broken = served / "kong.yml"
+    broken.write_text("services: [")
+    result = cli("doctor", "--prefix", served, "--config", broken)
+    assert result.exit_code == 1
+    assert "not YAML" in result.output
