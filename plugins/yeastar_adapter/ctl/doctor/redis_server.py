@@ -6,6 +6,8 @@ from statistics import median
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ...limits.settings import RedisSettings
 from .line import Line
@@ -26,6 +28,7 @@ def check(settings: RedisSettings) -> Iterator[Line]:
         ssl_cert_reqs="required" if settings.ssl_verify else "none",
         socket_timeout=2,
         socket_connect_timeout=2,
+        retry=Retry(NoBackoff(), 0),
     )
     try:
         client.ping()
