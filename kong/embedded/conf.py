@@ -2,21 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import dataclasses
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from kong.embedded.configuration_error import ConfigurationError
+
+LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
+
+_HEADERS = frozenset(
+    [
+        "server_tokens",
+        "latency_tokens",
+        "via",
+        "server",
+        "x-kong-proxy-latency",
+        "x-kong-response-latency",
+        "x-kong-admin-latency",
+        "x-kong-upstream-latency",
+        "x-kong-upstream-status",
+        "x-kong-request-id",
+    ]
+)
+_SIZE = re.compile(r"(\d+)([kKmMgG]?)")
+_SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_TIME = re.compile(r"(\d+)(ms|[smhdwMy]?)")
+_TIME_UNITS = {
+    "ms": 0.001,
+    "": 1,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+    "M": 2592000,
+    "y": 31536000,
+}
+
+
+@dataclass(frozen=True)
+class PluginServer:
+    """A process that Kong starts for plugins in other languages; None: Kong's default for a server of this name."""
+
+    name: str
+    socket: str | None = None
+    start_cmd: str | None = None
+    query_cmd: str | None = None
 
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """Sizes in bytes, times in seconds. Defaults are Kong's."""
+    """Sizes in bytes, times in seconds, names of headers in lower case. Defaults are Kong's."""
 
     prefix: str = "/usr/local/kong/"
     plugins: tuple[str, ...] = ("bundled",)
-    pluginserver_names: tuple[str, ...] = ()
-    pluginserver_start_cmd: Mapping[str, str] | None = None  # by server name
-    pluginserver_query_cmd: Mapping[str, str] | None = None
-    pluginserver_socket: Mapping[str, str] | None = None
+    pluginservers: tuple[PluginServer, ...] = ()
     declarative_config: str | None = None
     proxy_listen: tuple[str, ...] = ("0.0.0.0:8000", "0.0.0.0:8443 ssl")
     admin_listen: tuple[str, ...] = ("127.0.0.1:8001", "127.0.0.1:8444 ssl")
@@ -31,15 +76,23 @@ class GatewaySettings:
     trusted_ips: tuple[str, ...] = ()
     real_ip_header: str = "X-Real-IP"
     real_ip_recursive: bool = False
+    proxy_ssl_verify: bool = False
+    proxy_ssl_trusted_certificate: str | None = None
     upstream_keepalive_pool_size: int = 512
     upstream_keepalive_max_requests: int = 10_000
     upstream_keepalive_idle_timeout: float = 60.0
     error_default_type: str = "text/plain"
-    unsupported: tuple[str, ...] = ()  # names of properties that were set and have no effect here
+    unsupported: tuple[str, ...] = field(default=())  # properties of the file without effect here
+
+    @property
+    def pluginserver_names(self) -> tuple[str, ...]:
+        return tuple(server.name for server in self.pluginservers)
 
     def log_line(self) -> str | None:
         """One line that names the properties without effect, or None."""
-        raise NotImplementedError
+        if not self.unsupported:
+            return None
+        return f"without effect in the embedded gateway: {', '.join(self.unsupported)}"
 
 
 def load_settings(
@@ -47,6 +100,216 @@ def load_settings(
 ) -> GatewaySettings:
     """Kong's order: defaults, then the file, then KONG_* variables (default: os.environ).
 
-    Raises ConfigurationError for a file that cannot be read or a value of the wrong form.
+    Raises ConfigurationError for a file that cannot be read, or a value of the wrong form.
     """
-    raise NotImplementedError
+    environ = os.environ if environ is None else environ
+    written = dict(_read(path)) if path is not None else {}
+    lines = {name: line for name, (_, line) in written.items()}
+    values = {name: value for name, (value, _) in written.items()}
+    values.update(_from_environment(environ))
+    settings: dict[str, Any] = {}
+    used: set[str] = set()
+    for name, (properties, convert) in _PROPERTIES.items():
+        for spelled in properties:
+            if values.get(spelled):
+                try:
+                    settings[name] = convert(values[spelled])
+                except ValueError as error:
+                    raise _fault(spelled, str(error), path, lines) from None
+                used.add(spelled)
+    try:
+        settings["pluginservers"], properties_used = _plugin_servers(values)
+    except ValueError as error:
+        raise _fault("pluginserver_names", str(error), path, lines) from None
+    used |= properties_used
+    unsupported = [
+        name for name in written if name not in used and values[name] not in _SATISFIED.get(name, ("",))
+    ]
+    return GatewaySettings(**settings, unsupported=tuple(unsupported))
+
+
+def _fault(name: str, text: str, path: Path | str | None, lines: Mapping[str, int]) -> ConfigurationError:
+    line = lines.get(name)
+    where = (str(path) if line else f"KONG_{name.upper()}") if path is not None else f"KONG_{name.upper()}"
+    return ConfigurationError({name: text}, where, line_of=lambda _: line)
+
+
+def _read(path: Path | str) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Properties of a file with value and line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError({"error": f"could not load config file: {reason}"}, str(path)) from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        plain = re.sub(r"\s*(?<!\\)#.*$", "", line).replace("\\#", "#").strip()
+        name, equals, value = plain.partition("=")
+        if equals:
+            yield name.strip(), (value.strip(), number)
+        elif plain:
+            raise ConfigurationError(
+                {"error": f"not 'name = value': {plain}"}, str(path), line_of=lambda _, n=number: n
+            )
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix("KONG_").lower(): value.strip()
+        for name, value in environ.items()
+        if name.startswith("KONG_")
+    }
+
+
+def _plugin_servers(values: Mapping[str, str]) -> tuple[tuple[PluginServer, ...], set[str]]:
+    found: list[PluginServer] = []
+    used = {"pluginserver_names"}
+    for name in _several(values.get("pluginserver_names", "")):
+        given: dict[str, str | None] = {}
+        for attribute in ("socket", "start_cmd", "query_cmd"):
+            spelled = f"pluginserver_{name.lower().replace('-', '_')}_{attribute}"
+            given[attribute] = values.get(spelled) or None
+            used.add(spelled)
+        found.append(PluginServer(name.lower(), **given))
+    return tuple(found), used
+
+
+def _several(value: str) -> tuple[str, ...]:
+    return tuple(part for part in (part.strip() for part in value.split(",")) if part)
+
+
+def _enabled(value: str) -> tuple[str, ...]:
+    return () if value == "off" else _several(value)
+
+
+def _size(value: str) -> int:
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise ValueError(f"'{value}' is not a size such as 64k or 1m")
+    return int(found[1]) * _SIZE_UNITS[found[2].lower()]
+
+
+def _time(value: str) -> float:
+    parts = list(_TIME.finditer(value.replace(" ", "")))
+    if not parts or "".join(part[0] for part in parts) != value.replace(" ", ""):
+        raise ValueError(f"'{value}' is not a time such as 5s or 500ms")
+    return sum(int(part[1]) * _TIME_UNITS[part[2]] for part in parts)
+
+
+def _number(value: str) -> int:
+    if not value.isdigit():
+        raise ValueError(f"'{value}' is not a number")
+    return int(value)
+
+
+def _seconds(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is not a number of seconds") from None
+
+
+def _switch(value: str) -> bool:
+    return value in ("on", "true")
+
+
+def _one_of(*options: str) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        if value not in options:
+            raise ValueError(f"'{value}' is not one of: {', '.join(options)}")
+        return value
+
+    return convert
+
+
+def _header_names(value: str) -> frozenset[str]:
+    names = frozenset(name.lower() for name in _enabled(value))
+    unknown = sorted(names - _HEADERS)
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is not one of: {', '.join(sorted(_HEADERS))}")
+    return names
+
+
+def _networks(value: str) -> tuple[str, ...]:
+    networks = tuple(part for part in _several(value) if part != "unix:")
+    for part in networks:
+        try:
+            ipaddress.ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(f"'{part}' is not an address or a CIDR block") from None
+    return networks
+
+
+def _listens(value: str) -> tuple[str, ...]:
+    """Addresses, of the flags only `ssl`."""
+    return tuple(
+        " ".join([listen.split()[0], *(flag for flag in listen.split()[1:] if flag == "ssl")])
+        for listen in _enabled(value)
+    )
+
+
+# A setting: the properties that set it (a later one wins), and how the text is read.
+_PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
+    "prefix": (("prefix",), str),
+    "plugins": (("plugins",), _enabled),
+    "declarative_config": (("declarative_config",), str),
+    "proxy_listen": (("proxy_listen",), _listens),
+    "admin_listen": (("admin_listen",), _listens),
+    "log_level": (("log_level",), _one_of(*LOG_LEVELS)),
+    "client_body_buffer_size": (
+        (
+            "client_body_buffer_size",
+            "nginx_http_client_body_buffer_size",
+            "nginx_proxy_client_body_buffer_size",
+        ),
+        _size,
+    ),
+    "client_max_body_size": (
+        ("client_max_body_size", "nginx_http_client_max_body_size", "nginx_proxy_client_max_body_size"),
+        _size,
+    ),
+    "lua_socket_connect_timeout": (
+        ("nginx_http_lua_socket_connect_timeout", "nginx_proxy_lua_socket_connect_timeout"),
+        _time,
+    ),
+    "lua_socket_send_timeout": (
+        ("nginx_http_lua_socket_send_timeout", "nginx_proxy_lua_socket_send_timeout"),
+        _time,
+    ),
+    "lua_socket_read_timeout": (
+        ("nginx_http_lua_socket_read_timeout", "nginx_proxy_lua_socket_read_timeout"),
+        _time,
+    ),
+    "headers": (("headers",), _header_names),
+    "headers_upstream": (("headers_upstream",), _header_names),
+    "trusted_ips": (("trusted_ips",), _networks),
+    "real_ip_header": (("real_ip_header", "nginx_proxy_real_ip_header"), str),
+    "real_ip_recursive": (("real_ip_recursive", "nginx_proxy_real_ip_recursive"), _switch),
+    "proxy_ssl_verify": (("nginx_http_proxy_ssl_verify", "nginx_proxy_proxy_ssl_verify"), _switch),
+    "proxy_ssl_trusted_certificate": (
+        ("nginx_http_proxy_ssl_trusted_certificate", "nginx_proxy_proxy_ssl_trusted_certificate"),
+        str,
+    ),
+    "upstream_keepalive_pool_size": (("upstream_keepalive_pool_size",), _number),
+    "upstream_keepalive_max_requests": (("upstream_keepalive_max_requests",), _number),
+    "upstream_keepalive_idle_timeout": (("upstream_keepalive_idle_timeout",), _seconds),
+    "error_default_type": (
+        ("error_default_type",),
+        _one_of("application/json", "application/xml", "text/html", "text/plain"),
+    ),
+}
+
+# Values that ask for what this gateway does anyway.
+_SATISFIED: dict[str, tuple[str, ...]] = {
+    "admin_gui_listen": ("off",),
+    "allow_debug_header": ("off",),
+    "anonymous_reports": ("off",),
+    "database": ("off",),
+    "role": ("traditional",),
+    "router_flavor": ("traditional_compatible",),
+    "status_listen": ("off",),
+    "stream_listen": ("off",),
+    "vaults": ("bundled", "env"),
+    "wasm": ("off",),
+}
+
+assert set(_PROPERTIES) <= {setting.name for setting in dataclasses.fields(GatewaySettings)}

@@ -111,9 +111,10 @@ class Router:
     ) -> Match | None:
         """The route of a request.
 
-        `raw_path` as it stands in the request line (a query string is ignored), `host` the value of `Host`, `headers`
-        by lower-case name with `-`, `port` the gateway's own. None: Kong's 404 "no Route matched with those values". A route for https alone matches plain http too: see
-        `Match.route.protocols` (Kong then answers with https_redirect_status_code).
+        `raw_path` as it stands in the request line (a query string is ignored), `host` the value of `Host`,
+        `headers` by lower-case name with `-`, `port` the gateway's own. None: Kong's 404 "no Route matched with those
+        values". A route for https alone matches plain http too: see `Match.route.protocols` (Kong then answers with
+        https_redirect_status_code).
         """
         path = request_path.normalise(request_path.without_query(raw_path))
         if not _is_text(path):
