@@ -104,9 +104,9 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     written = dict(_read(path)) if path is not None else {}
-    lines = {name: line for name, (_, line) in written.items()}
-    values = {name: value for name, (value, _) in written.items()}
-    values.update(_from_environment(environ))
+    given = _from_environment(environ)
+    lines = {name: line for name, (_, line) in written.items() if name not in given}
+    values = {**{name: value for name, (value, _) in written.items()}, **given}
     settings: dict[str, Any] = {}
     used: set[str] = set()
     for name, (properties, convert) in _PROPERTIES.items():
@@ -122,15 +122,17 @@ def load_settings(
     except ValueError as error:
         raise _fault("pluginserver_names", str(error), path, lines) from None
     used |= properties_used
-    unsupported = [
-        name for name in written if name not in used and values[name] not in _SATISFIED.get(name, ("",))
-    ]
+    unsupported = [name for name in written if name not in used and not _is_satisfied(name, values[name])]
     return GatewaySettings(**settings, unsupported=tuple(unsupported))
+
+
+def _is_satisfied(name: str, value: str) -> bool:
+    return not value or (name in _SATISFIED and (not _SATISFIED[name] or value in _SATISFIED[name]))
 
 
 def _fault(name: str, text: str, path: Path | str | None, lines: Mapping[str, int]) -> ConfigurationError:
     line = lines.get(name)
-    where = (str(path) if line else f"KONG_{name.upper()}") if path is not None else f"KONG_{name.upper()}"
+    where = str(path) if line else f"KONG_{name.upper()}"
     return ConfigurationError({name: text}, where, line_of=lambda _: line)
 
 
@@ -231,12 +233,18 @@ def _header_names(value: str) -> frozenset[str]:
 
 def _networks(value: str) -> tuple[str, ...]:
     networks = tuple(part for part in _several(value) if part != "unix:")
-    for part in networks:
-        try:
-            ipaddress.ip_network(part, strict=False)
-        except ValueError:
-            raise ValueError(f"'{part}' is not an address or a CIDR block") from None
+    fault = next((part for part in networks if not _is_network(part)), None)
+    if fault is not None:
+        raise ValueError(f"'{fault}' is not an address or a CIDR block")
     return networks
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _listens(value: str) -> tuple[str, ...]:
@@ -298,18 +306,20 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     ),
 }
 
-# Values that ask for what this gateway does anyway.
+# Values that ask for what this gateway does anyway; none: it does so whatever the value.
 _SATISFIED: dict[str, tuple[str, ...]] = {
     "admin_gui_listen": ("off",),
     "allow_debug_header": ("off",),
     "anonymous_reports": ("off",),
     "database": ("off",),
+    "db_update_frequency": (),
     "role": ("traditional",),
     "router_flavor": ("traditional_compatible",),
     "status_listen": ("off",),
     "stream_listen": ("off",),
     "vaults": ("bundled", "env"),
     "wasm": ("off",),
+    "worker_state_update_frequency": (),
 }
 
 assert set(_PROPERTIES) <= {setting.name for setting in dataclasses.fields(GatewaySettings)}
