@@ -19,8 +19,11 @@ from types import FrameType
 from typing import NoReturn
 
 from kong.embedded.child import Child, ChildError, die_with_parent
+from kong.embedded.declarative import ConfigurationError, load_file
+from kong.embedded.plugin_catalogue import PluginCatalogue, PluginDefinition
+from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 from kong.embedded.redis_server import RedisNotFoundError, start_redis
-from kong.embedded.substitution import Declaration, DemoError, Substitution
+from kong.embedded.substitution import PLUGIN, Declaration, DemoError, Substitution
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -73,6 +76,7 @@ class Demo:
             _assert_free(variable, port)
         declaration = Declaration.read(self._name)
         used = declaration.set_variables(self._environ, STUB_USER, STUB_PASSWORD)
+        self._assert_kong_would_take_it()
         stub_url = self._start_stub(declaration)
         used += declaration.use_upstream(stub_url)
         redis_line = "not started: kong.yml counts without it"
@@ -105,6 +109,17 @@ class Demo:
                 sys.stderr.flush()
                 shown = len(log)
             time.sleep(0.2)
+
+    def _assert_kong_would_take_it(self) -> None:
+        """Check the file as it stands, where an error still has its own line number."""
+        command = (sys.executable, "-m", "yeastar_adapter")
+        server = PluginServerDefinition.make(PLUGIN, command, "", {})
+        try:
+            adapter = PluginDefinition.from_dump(dump(server))
+            catalogue = PluginCatalogue.of(["bundled", PLUGIN], [adapter])
+            load_file(str(self._name), catalogue, environ=self._environ)
+        except (ConfigurationError, PluginServerError) as problem:
+            raise DemoError(str(problem)) from None
 
     def _start_stub(self, declaration: Declaration) -> str:
         command = [sys.executable, "-m", "upstream_stub", "--listen", f"{HOST}:{self._ports['STUB_PORT']}"]

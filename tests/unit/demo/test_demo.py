@@ -1,0 +1,195 @@
+"""`make run`, as a newcomer meets it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from kong.embedded.child import Child
+from tests.harness.gateway import wait_until
+from tests.harness.stub import ROOT
+
+FREE_PORTS = {"PROXY_PORT": "0", "ADMIN_PORT": "0", "STUB_PORT": "0"}
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FUTURESMS_", "MAKE", "KONG_"))}
+    return {**kept, **FREE_PORTS, "PYTHONUNBUFFERED": "1", **changes}
+
+
+class Demo(Child):
+    """A demo that serves."""
+
+    def __init__(self, directory: Path) -> None:
+        command = [sys.executable, "-m", "kong.embedded.demo"]
+        super().__init__("demo", command, log=directory / "log", environment=environment(), directory=ROOT)
+        self.wait_for("^Ctrl-C stops everything", 60)
+        self.family = psutil.Process(self.pid).children(recursive=True)
+
+    def assert_nothing_is_left(self) -> None:
+        wait_until(lambda: not any(map(_runs, self.family)), 20, f"the end of {self.family}")
+
+    def examples(self) -> list[list[str]]:
+        """The curl lines that it prints, each as a list of words."""
+        lines = self.output().replace("\\\n", " ").splitlines()
+        return [shlex.split(line) for line in lines if line.strip().startswith("curl ")]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
+    demos: list[Demo] = []
+
+    def start() -> Demo:
+        demos.append(Demo(tmp_path))
+        return demos[-1]
+
+    yield start
+    for demo in demos:
+        demo.stop(20)
+        for process in demo.family:
+            if _runs(process):
+                process.kill()
+
+
+def curl(words: list[str]) -> requests.Response:
+    """What curl would do with these words."""
+    [url] = [word for word in words if word.startswith("http")]
+    options = list(itertools.pairwise(words))
+    headers = dict(value.split(": ", 1) for option, value in options if option == "-H")
+    body = [value for option, value in options if option == "-d"]
+    return requests.request(
+        "POST" if body else "GET", url, headers=headers, data=body[0] if body else None, timeout=30
+    )
+
+
+def test_its_curl_lines_do_what_it_says(start):
+    demo = start()
+    verify, send, orders, wrong, off = demo.examples()
+    assert curl(verify).json() == {"data": {"status": "ok"}}
+    order_id = curl(send).json()["data"]["id"]
+    [order] = curl(orders).json()
+    assert order["order_id"] == order_id
+    assert (order["phone_number"], order["var"]) == ("+639171234567", "Your table is ready")
+    assert (order["sender_id"], order["template_id"]) == ("SID-1001", "TPL1001")
+    assert order["client_order_id"]
+    assert (curl(wrong).status_code, curl(wrong).json()["errors"][0]["code"]) == (401, "10004")
+    assert (curl(off).status_code, curl(off).json()["errors"][0]["code"]) == (403, "10005")
+
+
+def test_it_says_what_it_uses_instead_of_what_the_file_says(start):
+    said = start().output()
+    assert "http://futuresms:8080 → http://127.0.0.1:" in said
+    assert "redis:6379 → 127.0.0.1:" in said
+    assert "FUTURESMS_USERNAME" in said
+    assert "stub-password" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_with_everything_that_it_started(start, number):
+    demo = start()
+    assert len(demo.family) >= 4, "stub, Redis, gateway and plugin server"
+    demo.send(number)
+    assert demo.wait(30) == 0
+    demo.assert_nothing_is_left()
+    assert "Traceback" not in demo.output()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's end")
+def test_nothing_is_left_when_it_is_killed(start):
+    demo = start()
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.assert_nothing_is_left()
+
+
+def test_it_ends_when_a_part_of_it_ends(start):
+    demo = start()
+    [stub] = [process for process in demo.family if "upstream_stub" in process.cmdline()]
+    stub.kill()
+    assert demo.wait(30) == 1
+    assert "upstream_stub has ended" in demo.output()
+    demo.assert_nothing_is_left()
+
+
+def refused(**changes: str) -> str:
+    """The one line that a demo ends with that cannot start."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "kong.embedded.demo"],
+        cwd=ROOT,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    [line] = ended.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("variable", ["PROXY_PORT", "ADMIN_PORT", "STUB_PORT"])
+def test_a_taken_port_is_told_with_the_variable_that_changes_it(variable):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = refused(**{variable: str(port)})
+    assert f"port {port} " in told
+    assert f"make run {variable}=" in told
+
+
+def test_a_port_that_is_none_is_refused():
+    assert "PROXY_PORT" in refused(PROXY_PORT="eighty")
+
+
+def test_a_missing_file_is_told():
+    assert "absent.yml" in refused(KONG_YML="absent.yml")
+
+
+def broken(tmp_path: Path, before: str, after: str) -> str:
+    text = (ROOT / "kong.yml").read_text()
+    assert text.count(before) >= 1
+    path = tmp_path / "broken.yml"
+    path.write_text(text.replace(before, after, 1))
+    return str(path)
+
+
+def test_a_missing_variable_is_told_with_its_field(tmp_path):
+    told = refused(KONG_YML=broken(tmp_path, "sender_id: SID-1001", 'sender_id: "{vault://env/my-sender}"'))
+    assert "MY_SENDER" in told
+    assert "sender_id" in told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ("second: 5", "second: five", "second"),
+        ("second: 5", "secnod: 5", "secnod"),
+        ("paths:", "pathes:", "pathes"),
+        ("name: post-function", "name: pre-fabricated", "pre-fabricated"),
+        ("url: http://futuresms:8080", "url: [", "not YAML"),
+    ],
+)
+def test_a_broken_file_is_told_with_the_field_and_the_file(tmp_path, before, after, named):
+    path = broken(tmp_path, before, after)
+    told = refused(KONG_YML=path)
+    assert named in told
+    assert path in told
