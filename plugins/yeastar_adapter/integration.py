@@ -16,6 +16,7 @@ from .futuresms.sessions import session_of
 from .gateway.call import Call
 from .gateway.consumers import authentication_for
 from .limits import open_limiter
+from .observability import logs
 from .yeastar.errors import NO_PERMISSION, SERVICE_UNAVAILABLE, Refusal
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Integration:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        logs.configure(settings.log_level, settings.log_format)
         self.authentication = authentication_for(settings)
         self.limiter = open_limiter(settings.rate_limit)
         self._sessions: dict[Account, MerchantSession] = {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from time import perf_counter
+from typing import Any, NoReturn
 
 from . import retry_after
 from .config import Consumer
@@ -15,6 +15,7 @@ from .futuresms.order import Order, read_back
 from .gateway.call import Call
 from .integration import integration_of
 from .limits import LimiterUnavailable, Verdict
+from .observability import outcomes
 from .translation import error_for
 from .yeastar.endpoints import Endpoint, endpoint_of
 from .yeastar.errors import (
@@ -27,8 +28,6 @@ from .yeastar.errors import (
 )
 from .yeastar.message import Message
 from .yeastar.replies import sent, verified
-
-log = logging.getLogger(__name__)
 
 # What a PBX user is told when it was FutureSMS that found fault with the message: no more than he can mend.
 _DETAIL = {
@@ -50,22 +49,23 @@ class Plugin:
         with answering(call):
             caller = self._integration.authentication.caller(call)
             consumer = caller.consumer
-            quota = self._admit(consumer)
+            quota = self._admit(call, consumer)
             if endpoint_of(call.request_line()) is Endpoint.VERIFY:
+                outcomes.verified(call)
                 call.reply(verified(_quota_headers(quota)))
             message = Message.parse(call.body(), self._settings.recipient_check)
+            call.recipient = message.recipient
             sender_id = consumer.sender_for(message.sender)
             if sender_id is None or consumer.order is None:
-                raise Refusal(
-                    NO_PERMISSION, reason=f"consumer '{consumer.username}' has no sender or template"
-                )
-            token = self._integration.session(call, consumer).token()
+                raise Refusal(NO_PERMISSION, reason="no sender or template is configured for this message")
+            token = self._token(call, consumer)
             order = Order.make(consumer.order, sender_id, message.recipient, message.text)
             if caller.entity is not None:
                 call.authenticate(caller.entity, caller.credential_id)
-            if not self._settings.rate_limit.hide_client_headers:
+            if quota and not self._settings.rate_limit.hide_client_headers:
                 kong.response.set_headers(_quota_headers(quota))
             call.forward(consumer.order.path, order, token)
+            outcomes.forwarded(call, order)
 
     def response(self, kong: Any) -> None:
         """From FutureSMS's answer to the PBX's. Kong skips this phase when nothing has answered."""
@@ -73,27 +73,38 @@ class Plugin:
         with answering(call):
             answer = Answer.read(kong.service.response.get_status(), kong.service.response.get_raw_body())
             wait = kong.service.response.get_header("retry-after") if answer.status == 429 else None
+            call.answer = answer
             if answer.status == 401:
+                call.submitted_again = True
                 answer, wait = self._submit_again(call)
+                call.answer = answer
             if answer.is_order:
+                outcomes.sent(call, answer)
                 call.reply(sent(answer.order_id))
             raise _refusal(answer, wait)
 
-    def _admit(self, consumer: Consumer) -> Verdict | None:
+    def _admit(self, call: Call, consumer: Consumer) -> Verdict | None:
         if not consumer.rates.windows:
             return None
+        start = perf_counter()
         try:
             verdict = self._integration.limiter.admit(consumer.username, consumer.rates)
         except LimiterUnavailable as unavailable:
             raise Refusal(SERVICE_UNAVAILABLE, reason=f"the rate cannot be counted: {unavailable}") from None
+        finally:
+            call.limiter_seconds = perf_counter() - start
         if not verdict.allowed:
             wait = {"Retry-After": str(verdict.retry_after_seconds)}
-            raise Refusal(
-                TOO_MANY_REQUESTS,
-                reason=f"consumer '{consumer.username}' is over its limit of {verdict.limit}",
-                headers={**wait, **_quota_headers(verdict)},
-            )
+            reason = f"over the limit of {verdict.limit}; room again in {verdict.retry_after_seconds} s"
+            raise Refusal(TOO_MANY_REQUESTS, reason=reason, headers={**wait, **_quota_headers(verdict)})
         return verdict
+
+    def _token(self, call: Call, consumer: Consumer) -> str:
+        start = perf_counter()
+        try:
+            return self._integration.session(call, consumer).token()
+        finally:
+            call.token_seconds = perf_counter() - start
 
     def _submit_again(self, call: Call) -> tuple[Answer, str | None]:
         """The order that was answered 401, once more with a new token: a 401 has created nothing."""
@@ -108,21 +119,23 @@ class Plugin:
 
 @contextmanager
 def answering(call: Call) -> Iterator[None]:
-    """The one place where refusals and accidents become Yeastar errors."""
+    """The one place where refusals become answers.
+
+    What else goes wrong goes on to the plugin server, which logs it with its traceback and answers 500/10007.
+    """
     try:
         yield
     except Refusal as refusal:
-        log.info("%s", refusal)
-        call.refuse(refusal)
+        _refuse(call, refusal)
     except LoginRefused as refused:
-        log.info("FutureSMS refuses the log-in: %s", refused)
-        call.refuse(Refusal(NO_PERMISSION))
+        _refuse(call, Refusal(NO_PERMISSION, reason=f"FutureSMS refuses the log-in: {refused}"))
     except Unreachable as unreachable:
-        log.info("FutureSMS cannot be reached: %s", unreachable)
-        call.refuse(Refusal(SERVICE_UNAVAILABLE))
-    except Exception:
-        log.exception("a request could not be handled")
-        call.refuse(Refusal(SERVICE_UNAVAILABLE))
+        _refuse(call, Refusal(SERVICE_UNAVAILABLE, reason=f"FutureSMS cannot be reached: {unreachable}"))
+
+
+def _refuse(call: Call, refusal: Refusal) -> NoReturn:
+    outcomes.refused(call, refusal)
+    call.refuse(refusal)
 
 
 def _refusal(answer: Answer, wait: str | None) -> Refusal:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NoReturn
 from urllib.parse import quote
 
+from ..futuresms.answer import Answer
 from ..futuresms.order import Order
 from ..yeastar.errors import AUTHENTICATION_FAILED, Refusal
 from ..yeastar.replies import Reply
@@ -26,12 +28,29 @@ class Call:
     tells in one call is not asked in two.
     """
 
-    __slots__ = ("_headers", "_request_line", "kong")
+    __slots__ = (
+        "_headers",
+        "_request_line",
+        "answer",
+        "consumer",
+        "kong",
+        "limiter_seconds",
+        "recipient",
+        "submitted_again",
+        "token_seconds",
+    )
 
     def __init__(self, kong: Any) -> None:
         self.kong = kong
         self._request_line: str | None = None
         self._headers = SIGNATURE
+        # What becomes known on the way, for log and metrics.
+        self.consumer = ""
+        self.recipient = ""
+        self.limiter_seconds: float | None = None
+        self.token_seconds: float | None = None
+        self.answer: Answer | None = None
+        self.submitted_again = False
 
     def bearer_key(self) -> str:
         """The key of the `Authorization` header. Raises Refusal 10004 when there is none."""
@@ -80,6 +99,26 @@ class Call:
         request.set_raw_body(order.body)
         request.set_path(path)
 
+    def request_id(self) -> str | None:
+        """Kong's id of the request, which is also in Kong's own log."""
+        request_id = self.kong.nginx.get_var("kong_request_id")
+        return None if request_id is None else str(request_id)
+
+    def submitted_order(self) -> dict[str, Any] | None:
+        """In the response phase: the fields of the order that Kong has proxied."""
+        try:
+            order = json.loads(self.body())
+        except ValueError:
+            return None
+        return order if isinstance(order, dict) else None
+
+    def upstream_milliseconds(self) -> float | None:
+        """How long FutureSMS took, as nginx measured it."""
+        try:
+            return round(float(self.kong.nginx.get_var("upstream_response_time")) * 1000, 1)
+        except (TypeError, ValueError):
+            return None
+
     def reply(self, reply: Reply) -> NoReturn:
         """Answer 200; the last thing that a handler does."""
         self._exit(200, reply.body, reply.headers)
@@ -89,7 +128,9 @@ class Call:
         self._exit(refusal.error.status, refusal.body, refusal.headers)
 
     def _exit(self, status: int, body: str, headers: dict[str, str]) -> NoReturn:
-        self.kong.response.exit(status, body, {"Content-Type": "application/json", **self._headers, **headers})
+        self.kong.response.exit(
+            status, body, {"Content-Type": "application/json", **self._headers, **headers}
+        )
         raise AssertionError("exit ends the handler")
 
 

@@ -58,6 +58,7 @@ class BearerKeys:
         consumer, credential_id = self._settings.keys.get(digest, (None, ""))
         if consumer is None:
             raise unauthenticated("the key is unknown")
+        call.consumer = consumer.username
         _refuse_if_off(consumer)
         entity = self._entity(call, consumer.username)
         call.answers_to(entity)
@@ -99,6 +100,7 @@ class KongConsumers:
         if call.kong.client.get_credential() is None:
             raise unauthenticated("Kong has authenticated nobody")
         consumer = self.consumer_of(call)
+        call.consumer = consumer.username
         _refuse_if_off(consumer)
         return Caller(consumer)
 
