@@ -1,0 +1,138 @@
+"""A plugin server in a process of its own, with scripted handlers, and Kong's side of its socket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .rpc_client import PATIENCE, Worker
+
+ROOT = Path(__file__).parents[3]
+COMMAND = (sys.executable, "-m", "tests.unit.gateway.scripted_plugin")
+
+
+def eventually(condition: Callable[[], Any], what: str = "") -> Any:
+    """The first true value of `condition`, asked again and again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, what or "it did not come about in time"
+        time.sleep(0.01)
+
+
+class PluginProcess:
+    """A running plugin server."""
+
+    def __init__(self, prefix: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.prefix = prefix
+        self.process = process
+        self.path = str(prefix / "scripted.socket")
+        self.journal = prefix / "journal"
+        self._log = log
+        self._workers: list[Worker] = []
+
+    def worker(self) -> Worker:
+        """A new connection; closed when the test ends."""
+        worker = Worker(self.path)
+        self._workers.append(worker)
+        return worker
+
+    def start(self, access: str, **config: Any) -> tuple[Worker, int]:
+        """A connection, and an instance whose access handler behaves so."""
+        worker = self.worker()
+        return worker, worker.start({"access": access, "journal": str(self.journal), **config})
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def notes(self) -> list[str]:
+        return self.journal.read_text().splitlines() if self.journal.exists() else []
+
+    def wait_for_note(self, note: str) -> None:
+        eventually(lambda: note in self.notes(), f"no note {note!r}; the log: {self.log}")
+
+    def wait_for_log(self, text: str) -> None:
+        eventually(lambda: text in self.log, f"{text!r} is not in the log: {self.log}")
+
+    def is_listening(self) -> bool:
+        with contextlib.suppress(OSError), Worker(self.path):
+            return True
+        return False
+
+    def process_descriptors(self) -> list[str]:
+        return os.listdir(f"/proc/{self.process.pid}/fd")
+
+    def status(self) -> Any:
+        with Worker(self.path) as worker:
+            return worker.call("plugin.GetStatus")
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def prefix() -> Iterator[Path]:
+    """A directory for the socket: pytest's own are too long for the path of one."""
+    directory = Path(tempfile.mkdtemp(prefix="kong-"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def launch(prefix: Path) -> Iterator[Callable[..., PluginProcess]]:
+    """Starts a plugin server without waiting for it; keyword arguments are `Bounds`."""
+    started: list[PluginProcess] = []
+
+    def launch(*options: str, environment: dict[str, str] | None = None, **bounds: float) -> PluginProcess:
+        log = prefix / f"log-{len(started)}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*COMMAND, "-p", str(prefix), *options],
+                cwd=ROOT,
+                env={**os.environ, "TEST_BOUNDS": json.dumps(bounds), **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        server = PluginProcess(prefix, process, log)
+        started.append(server)
+        return server
+
+    yield launch
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def serve(launch: Callable[..., PluginProcess]) -> Callable[..., PluginProcess]:
+    """Starts a plugin server and waits until it says that it serves."""
+
+    def serve(*options: str, **bounds: float) -> PluginProcess:
+        server = launch(*options, **bounds)
+        server.wait_for_log("serves at")
+        return server
+
+    return serve
+
+
+@pytest.fixture
+def server(serve: Callable[..., PluginProcess]) -> PluginProcess:
+    return serve()
