@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import http.client
+import re
 import socket
 import time
 from urllib.parse import urlsplit
@@ -195,14 +195,13 @@ def test_requests_of_one_connection_are_answered_in_order_though_the_first_is_sl
     address = urlsplit(stub.url)
     with socket.create_connection((address.hostname, address.port), 10) as connection:
         connection.sendall(
-            b"GET /api/v1/first HTTP/1.1\r\nHost: stub\r\n\r\nGET /api/v1/second HTTP/1.1\r\nHost: stub\r\n\r\n"
+            b"GET /api/v1/first HTTP/1.1\r\nHost: stub\r\n\r\n"
+            b"GET /api/v1/second HTTP/1.1\r\nHost: stub\r\nConnection: close\r\n\r\n"
         )
-        statuses = []
-        for _ in range(2):
-            response = http.client.HTTPResponse(connection)
-            response.begin()
-            statuses.append(response.status)
-            response.read()
+        received = b""
+        while piece := connection.recv(4096):
+            received += piece
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
     assert statuses == [503, 404]
 
 
