@@ -119,7 +119,7 @@ class Declaration:
                 )
             environ[variable] = demo
             shown = "the stub's password" if demo == password else demo
-            found.append(Substitution(f"{variable} ({where})", "not set", shown))
+            found.append(Substitution(variable, "not set", shown))
         return found
 
     def credentials(self, environ: Mapping[str, str]) -> list[tuple[str, str]]:
