@@ -47,7 +47,9 @@ def _serverless(plugin: str) -> dict[str, Any]:
 
 
 def _periods_error(config: Mapping[str, Any]) -> str | None:
-    limits = {period: config[period] for period in _PERIODS if lua_value.is_number(config.get(period))}
+    limits: dict[str, Any] = {
+        name: config[name] for name in _PERIODS if lua_value.is_number(config.get(name))
+    }
     for (lower, low), (upper, high) in itertools.combinations(limits.items(), 2):
         if high < low:
             return f"The limit for {upper}({high:.1f}) cannot be lower than the limit for {lower}({low:.1f})"

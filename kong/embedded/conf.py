@@ -149,9 +149,7 @@ def _read(path: Path | str) -> Iterator[tuple[str, tuple[str, int]]]:
         if equals:
             yield name.strip(), (value.strip(), number)
         elif plain:
-            raise ConfigurationError(
-                {"error": f"not 'name = value': {plain}"}, str(path), line_of=lambda _, n=number: n
-            )
+            raise ConfigurationError({"error": f"line {number} is not 'name = value': {plain}"}, str(path))
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

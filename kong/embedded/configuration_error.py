@@ -98,12 +98,23 @@ def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield path, str(tree)
 
 
-def lua_literal(value: Any) -> str:
-    """A tree as Kong prints it inside a message: a Lua table without spaces, keys in order."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_lua_key(key)}={lua_literal(value[key])}" for key in sorted(value)) + "}"
-    if isinstance(value, (list, tuple)):
-        return "{" + ",".join(_lua_entries(value)) + "}"
+def lua_literal(value: Any, step: str = "") -> str:
+    """A value as Kong prints it inside a message: a Lua table with its keys in order.
+
+    On one line without spaces, or, with a `step` to indent by, one member a line.
+    """
+    return _literal(value, step, "")
+
+
+def _literal(value: Any, step: str, margin: str) -> str:
+    if isinstance(value, (dict, list, tuple)):
+        equals, end = (" = ", "\n") if step else ("=", "")
+        inner = margin + step
+        members = [
+            inner + (key + equals if key else "") + _literal(member, step, inner)
+            for key, member in _members(value)
+        ]
+        return "{" + end + ("," + end).join(members) + (end if members else "") + margin + "}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -111,12 +122,17 @@ def lua_literal(value: Any) -> str:
     return "nil" if value is None else _lua_string(str(value))
 
 
-def _lua_entries(values: Sequence[Any]) -> Iterator[str]:
+def _members(table: dict[str, Any] | Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Keys, empty where a place in the list says enough, and values."""
+    if isinstance(table, dict):
+        for key in sorted(table):
+            yield _lua_key(key), table[key]
+        return
     in_sequence = True
-    for position, value in enumerate(values, start=1):
+    for position, value in enumerate(table, start=1):
         in_sequence = in_sequence and value is not None
         if value is not None:
-            yield lua_literal(value) if in_sequence else f"[{position}]={lua_literal(value)}"
+            yield "" if in_sequence else f"[{position}]", value
 
 
 def _lua_key(key: str) -> str:

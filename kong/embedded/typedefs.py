@@ -124,7 +124,7 @@ def header_name_error(name: str) -> str | None:
 def ip_or_cidr_error(text: str) -> str | None:
     address, slash, prefix = text.partition("/")
     try:
-        size = ipaddress.ip_address(address).max_prefixlen
+        size: int = ipaddress.ip_address(address).max_prefixlen
     except ValueError:
         size = -1
     if size > 0 and (not slash or (re.fullmatch(r"0|[1-9]\d*", prefix) and int(prefix) <= size)):

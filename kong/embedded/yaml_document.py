@@ -72,11 +72,7 @@ class Document:
 def parse(text: str | bytes, source: str | None = None) -> Document:
     """Read YAML or JSON. Raises ConfigurationError, `errors` {"error": …}, for a text that is neither."""
     if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = text[: error.start].count(b"\n") + 1
-            raise _failure("invalid UTF-8", source, line) from None
+        text = _decoded(text, source)
     looks_like_json = text.lstrip()[:1] in ("{", "[")
     if (source or "").endswith(".json") or (
         looks_like_json and not (source or "").endswith((".yml", ".yaml"))
@@ -93,9 +89,9 @@ def parse(text: str | bytes, source: str | None = None) -> Document:
         return Document(_object(reader.read(), source), reader.lines)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        column = mark.column + 1 if mark else None
-        raise _failure(f"{line}:{column}: {error.problem or error.context}", source, line) from None
+        place = f"{mark.line + 1}:{mark.column + 1}: " if mark else ""
+        text = f"{place}{error.problem or error.context}"
+        raise _failure(text, source, mark.line + 1 if mark else None) from None
     except ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise _failure(f"{line}: {error.reason}: #x{ord(error.character):04x}", source, line) from None
@@ -103,6 +99,14 @@ def parse(text: str | bytes, source: str | None = None) -> Document:
         raise _failure(f"{error.line}:{error.column}: {error}", source, error.line) from None
     except YAMLError as error:
         raise _failure(" ".join(str(error).split()), source, None) from None
+
+
+def _decoded(raw: bytes, source: str | None) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise _failure(f"{line}: not UTF-8", source, line) from None
 
 
 class _Unreadable(Exception):
@@ -186,10 +190,11 @@ class _Reader:
                 for name, value in self._merged(inner).items():
                     found.setdefault(name, value)
                 continue
+            place = (*path, key)
             if key in found:
-                self._forget((*path, key))
-            self.lines[(*path, key)] = event.start_mark.line + 1
-            found[key] = self._node(inner, (*path, key))
+                self._forget(place)
+            self.lines[place] = event.start_mark.line + 1
+            found[key] = self._node(inner, place)
         return found
 
     def _merged(self, event: Any) -> dict[Any, Any]:

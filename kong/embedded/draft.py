@@ -1,0 +1,149 @@
+"""A change of a configuration in the making: entities created, changed and deleted as Kong's DAO does."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kong.embedded import admin_error
+from kong.embedded.configuration import Tables
+from kong.embedded.core_schemas import Kind
+from kong.embedded.entities import Entity
+from kong.embedded.entity_schemas import EntitySchemas
+from kong.embedded.schema import MISSING
+
+# What happens to entities that refer to one that is deleted: everything else goes with it.
+_RESTRICTED = {("routes", "service")}
+
+
+class Draft:
+    """A working copy of a snapshot's tables. Every method raises AdminError when Kong would refuse the change."""
+
+    def __init__(self, tables: Tables, schemas: EntitySchemas) -> None:
+        self._schemas = schemas
+        self.tables: dict[str, dict[str, Entity]] = {
+            kind: dict(tables.get(kind, {})) for kind in schemas.kinds
+        }
+
+    def select(self, kind: str, key: str) -> Entity | None:
+        """By id, or by what stands for it: a name, a user name, a key."""
+        found = self.tables[kind].get(key)
+        endpoint_key = self._schemas.kinds[kind].endpoint_key
+        if found is not None or endpoint_key is None or _is_uuid(key):
+            return found
+        return next((entity for entity in self.tables[kind].values() if entity[endpoint_key] == key), None)
+
+    def referring(self, kind: str, field: str, id: str) -> list[Entity]:
+        """Entities of a kind whose `field` refers to `id`."""
+        return [entity for entity in self.tables[kind].values() if (entity.get(field) or {}).get("id") == id]
+
+    def insert(self, kind: str, data: Mapping[str, Any]) -> Entity:
+        if data.get("id") in self.tables[kind]:
+            raise admin_error.primary_key_violation({"id": data["id"]})
+        schema = self._schemas.of[kind]
+        return self._put(kind, schema.complete(self._with_references(kind, data)))
+
+    def update(self, kind: str, key: str, data: Mapping[str, Any]) -> Entity | None:
+        """Change the fields that `data` has, records member by member; None when there is no such entity."""
+        present = self.select(kind, key)
+        if present is None:
+            return None
+        schema = self._schemas.of[kind]
+        told = {"name": present["name"], **data} if kind == "plugins" else data
+        changes = schema.complete(self._with_references(kind, told), "update")
+        return self._put(kind, {**schema.merge(changes, present), "id": present["id"]})
+
+    def upsert(self, kind: str, key: str, data: Mapping[str, Any]) -> Entity:
+        """Create the entity, or replace it as a whole."""
+        present = self.select(kind, key)
+        endpoint_key = self._schemas.kinds[kind].endpoint_key
+        named = {} if endpoint_key is None or _is_uuid(key) else {endpoint_key: key}
+        if present is not None:
+            named |= {"id": present["id"], "created_at": present["created_at"]}
+        elif _is_uuid(key):
+            named["id"] = key
+        elif endpoint_key is None:
+            raise admin_error.schema_violation({"id": "expected a valid UUID"})
+        return self._put(
+            kind, self._schemas.of[kind].complete({**self._with_references(kind, data), **named})
+        )
+
+    def delete(self, kind: str, key: str) -> None:
+        """Remove an entity and what belongs to it; one that is not there is removed already."""
+        present = self.select(kind, key)
+        if present is None:
+            return
+        for child, field in self._schemas.children(kind):
+            children = self.referring(child, field, present["id"])
+            if children and (child, field) in _RESTRICTED:
+                raise admin_error.still_referenced(kind, child)
+            for entity in children:
+                self.delete(child, entity["id"])
+        del self.tables[kind][present["id"]]
+
+    def check(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Whether `data` would do as an entity of this kind, other entities aside."""
+        schema = self._schemas.of[kind]
+        errors = schema.validate(schema.complete(data))
+        if errors:
+            raise admin_error.schema_violation(errors)
+
+    def _put(self, kind: str, entity: dict[str, Any]) -> Entity:
+        errors = self._schemas.of[kind].validate(entity)
+        if errors:
+            raise admin_error.schema_violation(errors)
+        for field, reference in self._schemas.kinds[kind].foreign.items():
+            value = entity.get(field)
+            if value is not None and value["id"] not in self.tables[reference]:
+                raise admin_error.invalid_reference(field, value, reference)
+        for key in self._unique_keys(self._schemas.kinds[kind], entity):
+            if any(
+                _agrees(other, key) for other in self.tables[kind].values() if other["id"] != entity["id"]
+            ):
+                raise admin_error.unique_violation(key)
+        ordered = {name: entity.get(name) for name in self._schemas.of[kind].fields}
+        self.tables[kind][entity["id"]] = ordered
+        return ordered
+
+    def _unique_keys(self, kind: Kind, entity: Entity) -> Iterator[dict[str, Any]]:
+        for name, field in self._schemas.of[kind.name].fields.items():
+            if field.unique and entity.get(name) is not None:
+                yield {name: entity[name]}
+        if kind.unique_together:
+            yield {name: entity.get(name) for name in kind.cache_key}
+
+    def _with_references(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` with entities that are named by something else than their id found: {"name": …} → {"id": …}."""
+        found = dict(data)
+        for field, reference in self._schemas.kinds[kind].foreign.items():
+            value = data.get(field, MISSING)
+            endpoint_key = self._schemas.kinds[reference].endpoint_key
+            if isinstance(value, str):
+                value = {"id": value} if _is_uuid(value) or endpoint_key is None else {endpoint_key: value}
+            if (
+                endpoint_key is not None
+                and isinstance(value, dict)
+                and endpoint_key in value
+                and "id" not in value
+            ):
+                entity = self.select(reference, str(value[endpoint_key]))
+                if entity is None:
+                    raise admin_error.unresolved_reference(
+                        field, {endpoint_key: value[endpoint_key]}, reference
+                    )
+                value = {"id": entity["id"]}
+            if value is not MISSING:
+                found[field] = value
+        return found
+
+
+def _agrees(entity: Entity, key: Mapping[str, Any]) -> bool:
+    return all(entity.get(name) == value for name, value in key.items())
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
