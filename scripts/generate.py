@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import reference
+from pictures import PICTURES
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +22,24 @@ GUARD = ROOT / "plugins/yeastar_adapter/ctl/check/guard"
 def outputs() -> Iterator[tuple[Path, str]]:
     """Every derived file and its text."""
     yield from guard()
+    for name, picture in PICTURES.items():
+        yield ROOT / f"docs/images/{name}.svg", picture().svg()
+    yield _filled("configuration.md", settings=reference.configuration())
+    yield _filled("errors.md", codes=reference.errors(), translation=reference.translation())
+    yield _filled("yeastarctl.md", commands=reference.commands())
+
+
+def _filled(page: str, **parts: str) -> tuple[Path, str]:
+    """A page of docs/ with the text between its `<!-- generated: NAME -->` and `<!-- end -->` replaced."""
+    path = ROOT / "docs" / page
+    text = path.read_text()
+    for name, part in parts.items():
+        begin, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, found, after = text.partition(begin)
+        if not found:
+            raise SystemExit(f"{page} has no place for {name}")
+        text = f"{before}{begin}\n{part}\n{end}{after.partition(end)[2]}"
+    return path, text
 
 
 def guard() -> Iterator[tuple[Path, str]]:

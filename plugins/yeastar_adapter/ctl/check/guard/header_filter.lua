@@ -23,13 +23,7 @@ return function()
     end
   end
 
-  if signed then
-    -- Who it was, for Kong's logs and metrics: the adapter answers before it tells Kong.
-    local id, username = (response.get_header("X-Yeastar-Consumer") or ""):match("^(%S+) (%S+)$")
-    if id and not ngx.ctx.authenticated_consumer then
-      ngx.ctx.authenticated_consumer = {id = id, username = ngx.unescape_uri(username)}
-    end
-  else
+  if not signed then
     -- Kong itself, another plugin, or FutureSMS past the adapter: say it in Yeastar's words.
     status = ERRORS[status] and status or (status > 400 and status < 500) and 400 or 500
     local code, title, detail = unpack(ERRORS[status])
@@ -41,5 +35,4 @@ return function()
     ngx.header["Retry-After"] = status == 429 and (ngx.header["Retry-After"] or "1") or nil
   end
   response.clear_header("X-Yeastar-Adapter")
-  response.clear_header("X-Yeastar-Consumer")
 end
