@@ -1,0 +1,63 @@
+"""pre-function and post-function: Lua from the configuration, run in Kong's sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kong.embedded.bundled.plugin import BundledPlugin
+
+if TYPE_CHECKING:
+    from kong.embedded.entities import PluginInstance
+    from kong.embedded.exchange import Exchange
+    from kong.embedded.lua import Chunk
+    from kong.embedded.worker import Worker
+
+
+class Functions(BundledPlugin):
+    """Code is compiled once for a configuration, when the first request needs it."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker)
+        self._compiled: dict[tuple[str, int], dict[str, list[Chunk]]] = {}
+
+    def needs_body(self, exchange: Exchange, config: Mapping[str, Any]) -> bool:
+        # Lua here cannot wait for the client, so what it may ask for is read before; only if it may ask for it.
+        return any("body" in code for code in config.get("access") or ())
+
+    def _run(self, phase: str, exchange: Exchange, instance: PluginInstance) -> None:
+        phases = self._compiled.get((instance.id, instance.seq))
+        if phases is None:
+            self._compiled = {key: value for key, value in self._compiled.items() if key[0] != instance.id}
+            phases = self._compiled[(instance.id, instance.seq)] = {}
+        chunks = phases.get(phase)
+        if chunks is None:
+            code = instance.config.get(phase) or ()
+            chunks = phases[phase] = [self.worker.lua.compile(text) for text in code]
+        for chunk in chunks:
+            chunk.run(exchange)
+
+    def rewrite(self, exchange: Exchange, instance: PluginInstance) -> None:
+        self._run("rewrite", exchange, instance)
+
+    def access(self, exchange: Exchange, instance: PluginInstance) -> None:
+        self._run("access", exchange, instance)
+
+    def header_filter(self, exchange: Exchange, instance: PluginInstance) -> None:
+        self._run("header_filter", exchange, instance)
+
+    def body_filter(self, exchange: Exchange, instance: PluginInstance) -> None:
+        self._run("body_filter", exchange, instance)
+
+    def log(self, exchange: Exchange, instance: PluginInstance) -> None:
+        self._run("log", exchange, instance)
+
+
+class PreFunction(Functions):
+    name = "pre-function"
+    priority = 1_000_000
+
+
+class PostFunction(Functions):
+    name = "post-function"
+    priority = -1000

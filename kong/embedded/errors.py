@@ -1,0 +1,178 @@
+"""Kong's own error answers: which message, in which media type."""
+
+from __future__ import annotations
+
+import re
+
+SERVER = "kong/3.9.1"
+
+JSON = "application/json; charset=utf-8"
+PLAIN = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+XML = "application/xml; charset=utf-8"
+
+# What Kong's handler of nginx errors says (kong/error_handlers.lua).
+NGINX_MESSAGES = {
+    400: "Bad request",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request timeout",
+    411: "Length required",
+    412: "Precondition failed",
+    413: "Payload too large",
+    414: "URI too long",
+    417: "Expectation failed",
+    494: "Request header or cookie too large",
+    500: "An unexpected error occurred",
+    502: "An invalid response was received from the upstream server",
+    503: "The upstream server is currently unavailable",
+    504: "The upstream server is timing out",
+}
+
+# What kong.response.error says without a message of its own (kong/pdk/response.lua).
+PDK_MESSAGES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    402: "Payment required",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    407: "Proxy authentication required",
+    408: "Request timeout",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length required",
+    412: "Precondition failed",
+    413: "Payload too large",
+    414: "URI too long",
+    415: "Unsupported media type",
+    416: "Range not satisfiable",
+    417: "Expectation failed",
+    418: "I'm a teapot",
+    421: "Misdirected request",
+    422: "Unprocessable entity",
+    423: "Locked",
+    424: "Failed dependency",
+    425: "Too early",
+    426: "Upgrade required",
+    428: "Precondition required",
+    429: "Too many requests",
+    431: "Request header fields too large",
+    451: "Unavailable for legal reasons",
+    494: "Request header or cookie too large",
+    500: "An unexpected error occurred",
+    501: "Not implemented",
+    502: "An invalid response was received from the upstream server",
+    503: "The upstream server is currently unavailable",
+    504: "The upstream server is timing out",
+    505: "HTTP version not supported",
+    506: "Variant also negotiates",
+    507: "Insufficient storage",
+    508: "Loop detected",
+    510: "Not extended",
+    511: "Network authentication required",
+}
+
+REASONS = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "No Content",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    302: "Moved Temporarily",
+    303: "See Other",
+    304: "Not Modified",
+    307: "Temporary Redirect",
+    308: "Permanent Redirect",
+    400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Time-out",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Large",
+    415: "Unsupported Media Type",
+    416: "Requested Range Not Satisfiable",
+    421: "Misdirected Request",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Temporarily Unavailable",
+    504: "Gateway Time-out",
+    505: "HTTP Version Not Supported",
+    507: "Insufficient Storage",
+}
+
+_TEMPLATES = {
+    JSON: '{{\n  "message":"{message}",\n  "request_id":"{request_id}"\n}}',
+    PLAIN: "{message}\nrequest_id: {request_id}\n",
+    HTML: (
+        '<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n  </head>\n'
+        "  <body>\n    <h1>Error</h1>\n    <p>{message}.</p>\n    <p>request_id: {request_id}</p>\n"
+        "  </body>\n</html>\n"
+    ),
+    XML: (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<error>\n  <message>{message}</message>\n'
+        "  <requestid>{request_id}</requestid>\n</error>\n"
+    ),
+}
+
+_MEDIA_TYPES = {
+    "text/html": HTML,
+    "application/xml": XML,
+    "text/plain": PLAIN,
+    "application/json": JSON,
+    # `application/*` and `text/*` are looked up by their first half alone
+    "application": JSON,
+    "text": PLAIN,
+}
+
+_ACCEPTED = re.compile(
+    r"([a-z0-9][a-z0-9\-!#$&^_+.]+|\*)/([a-z0-9][a-z0-9\-!#$&^_+.]+|\*)"
+    r"(?:\s*;\s*q=(1(?:\.0{0,3}|)|0(?:\.\d{0,3}|))|\s*;\s*[a-z0-9][a-z0-9\-!#$&^_+.]+(?:=[^;]*|))*",
+    re.IGNORECASE,
+)
+
+
+def media_type(accept: str | None) -> str:
+    """The media type of an error body for an `Accept` header: JSON unless it prefers another that Kong knows."""
+    chosen, quality = JSON, 0.0
+    for part in (accept or "").split(","):
+        match = _ACCEPTED.match(part.strip())
+        if match is None:
+            continue
+        weight = float(match[3]) if match[3] else 1.0
+        if weight > quality:
+            quality = weight
+            chosen = _known(match[1].lower(), match[2].lower())
+    return chosen
+
+
+def _known(kind: str, subtype: str) -> str:
+    if subtype == "*":
+        return JSON if kind == "*" else _MEDIA_TYPES.get(kind, JSON)
+    return _MEDIA_TYPES.get(f"{kind}/{subtype}", JSON)
+
+
+def body(media: str, message: str, request_id: str) -> str:
+    """The body of an error answer. The message goes in as it is, as Kong's templates do it."""
+    template = _TEMPLATES.get(media.lower()) or _TEMPLATES[JSON]
+    return template.format(message=message, request_id=request_id)
+
+
+def nginx_message(status: int) -> str:
+    return NGINX_MESSAGES.get(status) or f"The upstream server responded with {status}"
+
+
+def pdk_message(status: int) -> str:
+    return PDK_MESSAGES.get(status) or f"The upstream server responded with {status}"

@@ -1,0 +1,267 @@
+"""The gateway as a whole: listening sockets, generations of workers, plugin servers, the Admin API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from kong.embedded.admin import create_admin
+from kong.embedded.bundled.prometheus import metrics
+from kong.embedded.conf import GatewaySettings
+from kong.embedded.configuration import Configuration, Store
+from kong.embedded.log import Log
+from kong.embedded.plugin_catalogue import PluginCatalogue, PluginDefinition
+from kong.embedded.plugin_server import PluginServer, PluginServerDefinition
+from kong.embedded.router import Router
+from kong.embedded.server import ClientConnection
+from kong.embedded.worker import Worker
+
+DRAIN_SECONDS = 5.0
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; `str()` is one line that says why."""
+
+
+@dataclass
+class ExternalServer:
+    """A plugin server with the plugin it has described."""
+
+    server: PluginServerDefinition
+    plugin: PluginDefinition
+
+
+@dataclass
+class _Generation:
+    """What lives between one start or reload and the next: workers, their clients, their plugin servers."""
+
+    workers: list[Worker]
+    servers: list[PluginServer]
+    clients: set[ClientConnection] = field(default_factory=set)
+    turn: itertools.cycle[Worker] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turn = itertools.cycle(self.workers)
+
+
+class Gateway:
+    """Serves `store`'s configuration until `stop`."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: GatewaySettings,
+        external: Sequence[ExternalServer],
+        log: Log,
+        prefix: str,
+        workers: int = 2,
+        reread: Callable[[], Configuration] | None = None,
+    ) -> None:
+        self.store = store
+        self._settings = settings
+        self._external = {item.plugin.name: item for item in external}
+        self._log = log
+        self._prefix = prefix
+        self._count = workers
+        self._reread = reread
+        self._node_id = str(uuid.uuid4())
+        self._seq = itertools.count(1)
+        self._shared: dict[str, Any] = {}
+        self._generation: _Generation | None = None
+        self._old: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._admin: web.AppRunner | None = None
+        self._reloading = asyncio.Lock()
+        self._unsubscribe: Callable[[], None] | None = None
+
+    # -- start and stop
+
+    async def start(self, proxy_listen: str, admin_listen: str) -> tuple[str, str]:
+        """The URLs of proxy and Admin API. Raises ListenError, PluginServerError."""
+        proxy_socket = _listening_socket(proxy_listen)
+        try:
+            admin_socket = _listening_socket(admin_listen)
+        except ListenError:
+            proxy_socket.close()
+            raise
+        try:
+            self._generation = await self._new_generation()
+            self._unsubscribe = self.store.subscribe(self._configuration_changed)
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(self._accept, sock=proxy_socket, backlog=511)
+            self._admin = await self._serve_admin(admin_socket)
+        except BaseException:
+            proxy_socket.close()
+            admin_socket.close()
+            await self.stop()
+            raise
+        return _url(proxy_socket), _url(admin_socket)
+
+    async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
+        try:
+            application = create_admin(self.store, node_id=self._node_id)
+        except NotImplementedError:
+            application = web.Application()
+        application.router.add_get("/metrics", self._metrics)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.SockSite(runner, admin_socket).start()
+        return runner
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(text=metrics(self._shared), content_type="text/plain")
+
+    async def stop(self) -> None:
+        """Finish what is under way, for a few seconds at most, and stop the plugin servers."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        if self._listener is not None:
+            self._listener.close()
+        if self._admin is not None:
+            await self._admin.cleanup()
+        if self._generation is not None:
+            generation, self._generation = self._generation, None
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._drain(generation), DRAIN_SECONDS)
+            await self._retire(generation)
+        for task in list(self._old):
+            task.cancel()
+        await asyncio.gather(*self._old, return_exceptions=True)
+
+    # -- generations
+
+    async def _new_generation(self) -> _Generation:
+        servers = [PluginServer(item.server, self._prefix, self._log) for item in self._external.values()]
+        try:
+            for server in servers:
+                await server.start()
+            return self._staff(servers)
+        except BaseException:
+            for server in servers:
+                await server.stop()
+            raise
+
+    def _staff(self, servers: list[PluginServer]) -> _Generation:
+        sockets = {name: item.server.socket for name, item in self._external.items()}
+        workers: list[Worker] = []
+
+        def forget_everywhere(name: str) -> None:
+            for worker in workers:
+                worker.forget_instances_of(name)
+
+        workers.extend(
+            Worker(
+                number,
+                self._count,
+                self._settings,
+                self.store.catalogue.values(),
+                sockets,
+                self._node_id,
+                self._log,
+                lambda: next(self._seq),
+                forget_everywhere,
+                self._shared,
+            )
+            for number in range(self._count)
+        )
+        router = Router(self.store.current)
+        for worker in workers:
+            worker.use(self.store.current, router)
+        return _Generation(workers, servers)
+
+    def _configuration_changed(self, configuration: Configuration) -> None:
+        if self._generation is not None:
+            router = Router(configuration)
+            for worker in self._generation.workers:
+                worker.use(configuration, router)
+
+    async def reload(self) -> None:
+        """`kong reload`: read the configuration again; new workers and plugin servers beside the old.
+
+        The old ones finish their requests and go. A configuration that is not valid leaves everything as it is.
+        """
+        async with self._reloading:
+            if self._generation is None:
+                return
+            try:
+                if self._reread is not None:
+                    self.store.replace(self._reread())
+                fresh = await self._new_generation()
+            except Exception as problem:  # noqa: BLE001  whatever it is, the gateway serves on as before
+                self._log.error(f"reload failed, the former configuration stays: {problem}")
+                return
+            old, self._generation = self._generation, fresh
+            self._log.notice("reloaded: new workers serve from now on")
+            task = asyncio.get_running_loop().create_task(self._finish(old))
+            self._old.add(task)
+            task.add_done_callback(self._old.discard)
+
+    async def _finish(self, generation: _Generation) -> None:
+        try:
+            await self._drain(generation)
+        finally:
+            await asyncio.shield(self._retire(generation))
+
+    async def _drain(self, generation: _Generation) -> None:
+        for connection in list(generation.clients):
+            connection.finish()
+        while any(worker.active for worker in generation.workers) or generation.clients:
+            await asyncio.sleep(0.02)
+
+    async def _retire(self, generation: _Generation) -> None:
+        for connection in list(generation.clients):
+            connection.abort()
+        for worker in generation.workers:
+            worker.close()
+        await asyncio.gather(*(server.stop() for server in generation.servers))
+
+    def _accept(self) -> ClientConnection:
+        generation = self._generation
+        if generation is None:
+            raise ConnectionRefusedError
+        connection = ClientConnection(next(generation.turn), generation.clients.discard)
+        generation.clients.add(connection)
+        return connection
+
+
+def external_servers(
+    settings: GatewaySettings, catalogue_entries: Sequence[ExternalServer]
+) -> tuple[PluginCatalogue, Sequence[ExternalServer]]:
+    """The catalogue of what `plugins` of kong.conf enables, and the servers of the external ones among them.
+
+    Where kong.conf names no plugin server at all, those of the command line are enabled without its help.
+    """
+    enabled = settings.plugins
+    if not settings.pluginservers:
+        enabled = (*enabled, *(entry.plugin.name for entry in catalogue_entries))
+    catalogue = PluginCatalogue.of(enabled, [entry.plugin for entry in catalogue_entries])
+    return catalogue, [entry for entry in catalogue_entries if entry.plugin.name in catalogue]
+
+
+def _listening_socket(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]") or "127.0.0.1", int(port)))
+        listener.listen(511)
+    except (OSError, ValueError, OverflowError) as problem:
+        listener.close()
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        raise ListenError(f"cannot listen on {address}: {reason.lower()}") from None
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

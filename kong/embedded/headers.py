@@ -1,0 +1,90 @@
+"""Header lines as nginx keeps them: in order, found without regard to case, several values a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+
+class Headers:
+    """A table of header lines.
+
+    Names and values are byte strings held as Latin-1 text: one character a byte, whatever the peer meant by it.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[str, list[str]]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, name: str) -> str | None:
+        """The first value."""
+        entry = self._entries.get(name.lower())
+        return entry[1][0] if entry else None
+
+    def get_all(self, name: str) -> list[str]:
+        entry = self._entries.get(name.lower())
+        return entry[1] if entry else []
+
+    def variable(self, name: str) -> str | None:
+        """The value of nginx's `$http_name`: `_` stands for `-` too, several values are joined with `, `."""
+        entry = self._entries.get(name.replace("_", "-").lower()) or self._entries.get(name.lower())
+        return ", ".join(entry[1]) if entry else None
+
+    def add(self, name: str, value: str) -> None:
+        key = name.lower()
+        entry = self._entries.get(key)
+        if entry is None:
+            self._entries[key] = (name, [value])
+        else:
+            entry[1].append(value)
+
+    def set(self, name: str, value: str | Iterable[str]) -> None:
+        """Replace every value of `name`; the spelling of a name that is there already stays. No value: remove."""
+        values = [value] if isinstance(value, str) else list(value)
+        key = name.lower()
+        if not values:
+            self._entries.pop(key, None)
+            return
+        entry = self._entries.get(key)
+        self._entries[key] = (entry[0] if entry else name, values)
+
+    def remove(self, name: str) -> None:
+        self._entries.pop(name.lower(), None)
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """(name, value) for every line."""
+        for name, values in self._entries.values():
+            for value in values:
+                yield name, value
+
+    def items(self) -> Iterator[tuple[str, str, list[str]]]:
+        """(lower-case name, name, values)."""
+        for key, (name, values) in self._entries.items():
+            yield key, name, values
+
+    def table(self, limit: int = 100) -> dict[str, str | list[str]]:
+        """As `ngx.req.get_headers` gives it: lower-case names; a list where there are several values.
+
+        `limit` counts lines, as ngx_lua does; 0 is no limit.
+        """
+        result: dict[str, str | list[str]] = {}
+        count = 0
+        for key, (_, values) in self._entries.items():
+            if limit and count + len(values) > limit:
+                values = values[: limit - count]
+                if not values:
+                    break
+            count += len(values)
+            result[key] = values[0] if len(values) == 1 else list(values)
+        return result
+
+    def copy(self) -> Headers:
+        other = Headers()
+        other._entries = {key: (name, list(values)) for key, (name, values) in self._entries.items()}
+        return other

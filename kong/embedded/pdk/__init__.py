@@ -1,0 +1,19 @@
+"""Kong's plugin development kit: every function under its Kong name, with Kong's checks and errors."""
+
+from __future__ import annotations
+
+from kong.embedded.pdk import client, log, node, request, response, service
+from kong.embedded.pdk.registry import FUNCTIONS, NGX_FUNCTIONS, Function, invoke
+
+__all__ = [
+    "FUNCTIONS",
+    "NGX_FUNCTIONS",
+    "Function",
+    "client",
+    "invoke",
+    "log",
+    "node",
+    "request",
+    "response",
+    "service",
+]

@@ -1,0 +1,90 @@
+"""kong.node, kong.plugin, kong.router, kong.ip, kong.nginx and kong.ctx: where a plugin runs and what it keeps."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from kong.embedded import phases, variables
+from kong.embedded.exchange import Exchange
+from kong.embedded.pdk.client import AUTHENTICATED
+from kong.embedded.pdk.registry import pdk
+from kong.embedded.phases import LuaError
+from kong.embedded.values import is_string, narrow, text
+
+
+@pdk("kong.node.get_id", phases.ANY)
+def get_id(exchange: Exchange, *_: Any) -> str:
+    return exchange.worker.node_id
+
+
+@pdk("kong.node.get_hostname", phases.ANY)
+def get_hostname(_exchange: Exchange, *_: Any) -> str:
+    return socket.gethostname()
+
+
+@pdk("kong.plugin.get_id", phases.ANY)
+def get_plugin_id(exchange: Exchange, *_: Any) -> str | None:
+    return exchange.plugin.id if exchange.plugin is not None else None
+
+
+@pdk("kong.router.get_route", AUTHENTICATED)
+def get_route(exchange: Exchange, *_: Any) -> Any:
+    return narrow(exchange.route.as_dict()) if exchange.route is not None else None
+
+
+@pdk("kong.router.get_service", AUTHENTICATED)
+def get_service(exchange: Exchange, *_: Any) -> Any:
+    return narrow(exchange.service.as_dict()) if exchange.service is not None else None
+
+
+@pdk("kong.ip.is_trusted", phases.ANY)
+def is_trusted(exchange: Exchange, address: Any = None, *_: Any) -> bool:
+    return is_string(address) and exchange.worker.trusts(text(address))
+
+
+@pdk("kong.nginx.get_subsystem", phases.ANY)
+def get_subsystem(_exchange: Exchange, *_: Any) -> str:
+    return "http"
+
+
+@pdk("kong.nginx.get_var", phases.ANY)
+def get_var(exchange: Exchange, name: Any = None, *_: Any) -> Any:
+    if not is_string(name):
+        raise LuaError("bad variable name")
+    return variables.read(exchange, text(name))
+
+
+@pdk("kong.nginx.get_tls1_version_str", phases.ANY)
+def get_tls1_version_str(_exchange: Exchange, *_: Any) -> None:
+    return None
+
+
+@pdk("kong.nginx.req_start_time", phases.ANY)
+def req_start_time(exchange: Exchange, *_: Any) -> float:
+    return exchange.started / 1000
+
+
+@pdk("kong.nginx.get_ctx", phases.ANY)
+def get_ctx(exchange: Exchange, key: Any = None, *_: Any) -> Any:
+    return variables.context(exchange, key)
+
+
+@pdk("kong.nginx.set_ctx", phases.ANY)
+def set_ctx(exchange: Exchange, key: Any = None, value: Any = None, *_: Any) -> None:
+    variables.set_context(exchange, key, value)
+
+
+@pdk("kong.ctx.shared.get", phases.ANY)
+def get_shared(exchange: Exchange, key: Any = None, *_: Any) -> Any:
+    return exchange.ctx_shared.get(key)
+
+
+@pdk("kong.ctx.shared.set", phases.ANY)
+def set_shared(exchange: Exchange, key: Any = None, value: Any = None, *_: Any) -> None:
+    exchange.ctx_shared[key] = value
+
+
+@pdk("kong.vault.get", phases.ANY)
+def vault_get(_exchange: Exchange, *_: Any) -> Any:
+    return None, "the embedded gateway resolves references in configuration only"

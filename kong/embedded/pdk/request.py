@@ -1,0 +1,242 @@
+"""kong.request: what the client sent, as changed by the plugins so far."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from kong.embedded import phases
+from kong.embedded.exchange import Exchange
+from kong.embedded.pdk.registry import pdk
+from kong.embedded.phases import LuaError
+from kong.embedded.request_path import normalise
+from kong.embedded.values import from_json, is_number, is_string, is_table, octets, text
+
+BODY = phases.REWRITE | phases.ACCESS | phases.RESPONSE | phases.ERROR | phases.ADMIN_API
+NOT_FITTING = "request body did not fit into client body buffer, consider raising 'client_body_buffer_size'"
+
+
+def first(value: Any) -> Any:
+    return value[0] if isinstance(value, list) else value
+
+
+def limited(value: Any, name: str, default: int, most: int = 1000) -> int:
+    """A `max_…` argument."""
+    if value is None:
+        return default
+    if not is_number(value):
+        raise LuaError(f"{name} must be a number")
+    if value < 1:
+        raise LuaError(f"{name} must be >= 1")
+    if value > most:
+        raise LuaError(f"{name} must be <= {most}")
+    return int(value)
+
+
+def decode_args(query: str, limit: int = 100) -> dict[str, Any]:
+    """A query string as `ngx.decode_args` reads it: True for an argument without `=`, lists for repeated ones."""
+    result: dict[str, Any] = {}
+    for count, part in enumerate(part for part in query.split("&") if part):
+        if limit and count >= limit:
+            break
+        name, equals, value = part.partition("=")
+        name = unescape(name)
+        if not name and not equals:
+            continue
+        item: Any = unescape(value) if equals else True
+        if name in result:
+            present = result[name]
+            if isinstance(present, list):
+                present.append(item)
+            else:
+                result[name] = [present, item]
+        else:
+            result[name] = item
+    return result
+
+
+def unescape(value: str) -> str:
+    if "%" not in value and "+" not in value:
+        return value
+    return unquote_to_bytes(value.replace("+", " ").encode("latin-1")).decode("latin-1")
+
+
+def header(exchange: Exchange, name: str) -> str | None:
+    """`kong.tools.http.get_header`: the first of several values."""
+    headers = exchange.request
+    return headers.get(name.replace("_", "-")) or headers.get(name)
+
+
+@pdk("kong.request.get_scheme", phases.REQUEST)
+def get_scheme(exchange: Exchange) -> str:
+    return exchange.scheme
+
+
+@pdk("kong.request.get_host", phases.REQUEST)
+def get_host(exchange: Exchange) -> str:
+    return exchange.host
+
+
+@pdk("kong.request.get_port", phases.ANY)
+def get_port(exchange: Exchange) -> int:
+    return exchange.port
+
+
+@pdk("kong.request.get_forwarded_scheme", phases.REQUEST)
+def get_forwarded_scheme(exchange: Exchange) -> str:
+    if exchange.worker.trusts(exchange.remote_addr):
+        scheme = header(exchange, "X-Forwarded-Proto")
+        if scheme:
+            return scheme.lower()
+    return exchange.scheme
+
+
+@pdk("kong.request.get_forwarded_host", phases.REQUEST)
+def get_forwarded_host(exchange: Exchange) -> str:
+    if exchange.worker.trusts(exchange.remote_addr):
+        host = header(exchange, "X-Forwarded-Host")
+        if host:
+            return host.rpartition("@")[2].partition(":")[0].lower()
+    return exchange.host
+
+
+@pdk("kong.request.get_forwarded_port", phases.REQUEST)
+def get_forwarded_port(exchange: Exchange) -> int:
+    if exchange.worker.trusts(exchange.remote_addr):
+        candidates = (
+            header(exchange, "X-Forwarded-Port"),
+            (header(exchange, "X-Forwarded-Host") or "").partition(":")[2],
+        )
+        for port in candidates:
+            if port and port.isdigit() and 1 <= int(port) <= 65535:
+                return int(port)
+    return exchange.port
+
+
+@pdk("kong.request.get_forwarded_path", phases.REQUEST)
+def get_forwarded_path(exchange: Exchange) -> str:
+    if exchange.worker.trusts(exchange.remote_addr):
+        path = header(exchange, "X-Forwarded-Path")
+        if path:
+            return path
+    return normalise(exchange.raw_path)
+
+
+@pdk("kong.request.get_forwarded_prefix", phases.REQUEST)
+def get_forwarded_prefix(exchange: Exchange) -> str | None:
+    if exchange.worker.trusts(exchange.remote_addr):
+        prefix = header(exchange, "X-Forwarded-Prefix")
+        if prefix:
+            return prefix
+    return exchange.x_forwarded.get("Prefix") or ""
+
+
+@pdk("kong.request.get_http_version", phases.REQUEST)
+def get_http_version(exchange: Exchange) -> float:
+    return exchange.http_version
+
+
+@pdk("kong.request.get_method", phases.REQUEST)
+def get_method(exchange: Exchange) -> str:
+    if exchange.errored:
+        return exchange.request_line.partition(" ")[0]
+    return exchange.method
+
+
+@pdk("kong.request.get_path", phases.REQUEST)
+def get_path(exchange: Exchange) -> str:
+    return normalise(exchange.raw_path)
+
+
+@pdk("kong.request.get_raw_path", phases.REQUEST)
+def get_raw_path(exchange: Exchange) -> str:
+    return exchange.raw_path
+
+
+@pdk("kong.request.get_path_with_query", phases.REQUEST)
+def get_path_with_query(exchange: Exchange) -> str:
+    return exchange.request_uri
+
+
+@pdk("kong.request.get_raw_query", phases.REQUEST)
+def get_raw_query(exchange: Exchange) -> str:
+    return exchange.args or ""
+
+
+@pdk("kong.request.get_query", phases.REQUEST)
+def get_query(exchange: Exchange, max_args: Any = None) -> dict[str, Any]:
+    limit = limited(max_args, "max_args", 100)
+    return decode_args(exchange.args or "", limit)
+
+
+@pdk("kong.request.get_query_arg", phases.REQUEST)
+def get_query_arg(exchange: Exchange, name: Any = None, *_: Any) -> Any:
+    if not is_string(name):
+        raise LuaError("query argument name must be a string")
+    return first(get_query(exchange).get(text(name)))
+
+
+@pdk("kong.request.get_header", phases.REQUEST)
+def get_header(exchange: Exchange, name: Any = None, *_: Any) -> str | None:
+    if not isinstance(name, str):
+        if not is_string(name):
+            raise LuaError("header name must be a string")
+        name = text(name)
+    return header(exchange, name)
+
+
+@pdk("kong.request.get_headers", phases.REQUEST)
+def get_headers(exchange: Exchange, max_headers: Any = None, *_: Any) -> dict[str, Any]:
+    return exchange.request.table(limited(max_headers, "max_headers", 100))
+
+
+@pdk("kong.request.get_raw_body", BODY, reads_body=True)
+def get_raw_body(exchange: Exchange, max_allowed_file_size: Any = None, *_: Any) -> Any:
+    """bytes, or (None, reason): a body over `client_body_buffer_size` is a file, read only with an argument."""
+    body = exchange.body or b""
+    if not exchange.body_in_file:
+        return body
+    if not is_number(max_allowed_file_size) or max_allowed_file_size < 0:
+        return None, NOT_FITTING
+    if 0 < max_allowed_file_size < len(body):
+        return None, f"request body file too big: {len(body)} > {max_allowed_file_size}"
+    return body
+
+
+@pdk("kong.request.get_body", BODY, reads_body=True)
+def get_body(
+    exchange: Exchange, mimetype: Any = None, max_args: Any = None, max_allowed_file_size: Any = None, *_: Any
+) -> Any:
+    content_type = text(mimetype) if is_string(mimetype) else header(exchange, "Content-Type")
+    if not content_type:
+        return None, "missing content type"
+    kind = content_type.lower().partition(";")[0]
+    if kind.startswith("application/x-www-form-urlencoded"):
+        limit = limited(max_args, "max_args", 100)
+        return (
+            decode_args((exchange.body or b"").decode("latin-1"), limit),
+            None,
+            "application/x-www-form-urlencoded",
+        )
+    if kind.startswith("application/json"):
+        body = get_raw_body(exchange, max_allowed_file_size)
+        if isinstance(body, tuple):
+            return *body, "application/json"
+        value = from_json(octets(body))
+        if not is_table(value):
+            return None, "invalid json body", "application/json"
+        return value, None, "application/json"
+    return None, f"unsupported content type '{content_type}'", kind
+
+
+@pdk("kong.request.get_start_time", phases.REQUEST)
+def get_start_time(exchange: Exchange) -> int:
+    return exchange.started
+
+
+@pdk("kong.request.get_uri_captures", phases.REQUEST)
+def get_uri_captures(exchange: Exchange, *_: Any) -> dict[str, Any]:
+    match = exchange.match
+    if match is None:
+        return {"unnamed": [], "named": {}}
+    return {"unnamed": list(match.captures), "named": dict(match.named_captures)}

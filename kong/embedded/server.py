@@ -1,0 +1,344 @@
+"""The HTTP/1.1 server that clients talk to: connections, bodies, pipelining, keep-alive."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kong.embedded import request_head, runloop
+from kong.embedded.exchange import Exchange
+
+if TYPE_CHECKING:
+    from kong.embedded.worker import Worker
+
+KEEPALIVE_SECONDS = 75.0
+HEAD_SECONDS = 60.0
+BODY_SECONDS = 60.0
+KEEPALIVE_REQUESTS = 10_000
+LINGER_SECONDS = 5.0
+READ_AHEAD = 256 * 1024
+_MOST_HEAD = request_head.FIRST_BUFFER + (request_head.BUFFERS + 1) * request_head.BUFFER
+_END = re.compile(rb"\r?\n\r?\n")
+_serial = itertools.count(1)
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client's connection. Its requests are served one after the other, each by one task."""
+
+    def __init__(self, worker: Worker, on_close: Callable[[ClientConnection], None]) -> None:
+        self._worker = worker
+        self._on_close = on_close
+        self._serial = next(_serial)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._requests = 0
+        self._exchange: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._eof = False
+        self._paused = False
+        self._lingering = False
+        self._closing_after_answer = False
+        self._remote = ("", 0)
+        self._port = 0
+        self._body_left: int | None = 0  # of the request under way, unread; None: chunked
+
+    # -- asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername") or ("", 0)
+        name = transport.get_extra_info("sockname") or ("", 0)
+        self._remote = (peer[0], peer[1])
+        self._port = name[1]
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._arm(HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        self._buffer += data
+        if self._exchange is None:
+            self._next_request()
+            return
+        if len(self._buffer) > READ_AHEAD and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        # A client that has finished sending may still read; nginx, though, takes it for gone.
+        self._eof = True
+        self._wake()
+        if self._exchange is None:
+            return False
+        self._gone()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._eof = True
+        self._disarm()
+        self._gone()
+        self._transport = None
+        self._wake()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._on_close(self)
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    def _gone(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and not exchange.client_gone:
+            exchange.client_gone = True
+            if exchange.proxying and self._task is not None:
+                self._task.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, self._on_timer)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._exchange is None or self._lingering:
+            self.abort()
+
+    # -- requests
+
+    def _next_request(self) -> None:
+        """Begin with the next request if its head is there."""
+        while self._exchange is None and self._transport is not None:
+            buffer = self._buffer
+            while buffer.startswith((b"\r\n", b"\n")):  # nginx skips empty lines before a request
+                del buffer[: 2 if buffer[0] == 13 else 1]
+                self._scanned = 0
+            if not buffer:
+                return
+            end = _END.search(buffer, max(0, self._scanned - 3))
+            if end is None:
+                self._scanned = len(buffer)
+                first = buffer.find(b"\n")
+                if len(buffer) > _MOST_HEAD or (first < 0 and len(buffer) > request_head.BUFFER):
+                    self._start(bytes(buffer), 414 if first < 0 else 494)
+                elif first > 0 and not _may_be_http(buffer[:first]):
+                    self._start(bytes(buffer[: first + 1]), 400)
+                return
+            head = bytes(buffer[: end.start()])
+            del buffer[: end.end()]
+            self._scanned = 0
+            self._start(head, 0)
+
+    def _start(self, head: bytes, refusal: int) -> None:
+        self._disarm()
+        self._requests += 1
+        exchange = Exchange(self._worker)
+        exchange.client = self
+        exchange.connection_id = self._serial
+        exchange.connection_requests = self._requests
+        exchange.remote_addr, exchange.remote_port = self._remote
+        exchange.port = self._port
+        exchange.request_length = len(head) + 4
+        exchange.keepalive = self._requests < KEEPALIVE_REQUESTS
+        exchange.body_reader = self._read_body
+        status = request_head.read(exchange, head.decode("latin-1"))
+        exchange.status = status or refusal
+        if exchange.status:
+            exchange.keepalive = False
+        self._body_left = None if exchange.chunked else exchange.body_length or 0
+        self._exchange = exchange
+        if not self._worker.settings.trusted_ips:
+            pass
+        elif self._worker.trusts(exchange.remote_addr):
+            _real_ip(exchange)
+        self._task = self._loop.create_task(self._serve(exchange))
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            await runloop.serve(exchange)
+            if exchange.keepalive and not exchange.client_gone:
+                await self._discard_body()
+        except (ConnectionError, asyncio.CancelledError):
+            self.abort()
+            return
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._exchange = None
+            self._task = None
+        if self._transport is None:
+            return
+        if self._closing_after_answer or self._eof or not exchange.keepalive:
+            self._linger()
+            return
+        self._arm(KEEPALIVE_SECONDS if not self._buffer else HEAD_SECONDS)
+        self._next_request()
+
+    def _linger(self) -> None:
+        """Close so that the client can read the answer first, though it may still be sending."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._paused:
+            transport.resume_reading()
+            self._paused = False
+        if self._eof or not transport.can_write_eof():
+            transport.close()
+            return
+        self._lingering = True
+        if self._body_left == 0 and not self._buffer:
+            transport.close()
+            return
+        transport.write_eof()
+        self._arm(LINGER_SECONDS)
+
+    def finish(self) -> None:
+        """Close when idle, or after the answer that is under way (`kong reload`, shutdown)."""
+        self._closing_after_answer = True
+        if self._exchange is None and self._transport is not None:
+            self._transport.close()
+
+    # -- what an exchange uses
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None and data:
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait while the client is slower than the answer. Raises ConnectionError when it has gone."""
+        if self._drained is not None:
+            await self._drained
+        if self._transport is None:
+            raise ConnectionError("client closed the connection")
+
+    def abort(self) -> None:
+        """Close at once; what has been written still goes out."""
+        if self._transport is not None:
+            self._transport.close()
+
+    async def _more(self) -> None:
+        if self._eof:
+            raise ConnectionError("client prematurely closed connection")
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        self._waiter = waiter = self._loop.create_future()
+        timer = self._loop.call_later(BODY_SECONDS, _expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    async def _read_body(self) -> bytes:
+        exchange = self._exchange
+        if exchange is None or self._body_left == 0:
+            return b""
+        self._continue(exchange)
+        if self._body_left is None:
+            return await self._read_chunked()
+        length = self._body_left
+        buffer = self._buffer
+        while len(buffer) < length:
+            await self._more()
+        body = bytes(buffer[:length])
+        del buffer[:length]
+        self._body_left = 0
+        exchange.request_length += length
+        return body
+
+    def _continue(self, exchange: Exchange) -> None:
+        expect = exchange.request.get("expect")
+        if expect is not None and expect.lower() == "100-continue" and exchange.http_version >= 1.1:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def _read_chunked(self) -> bytes:
+        body = bytearray()
+        while True:
+            line = await self._line()
+            size_text = line.partition(b";")[0].strip()
+            if not size_text or not all(digit in b"0123456789abcdefABCDEF" for digit in size_text):
+                raise ConnectionError("client sent invalid chunked body")
+            size = int(size_text, 16)
+            if size == 0:
+                while await self._line():
+                    pass
+                self._body_left = 0
+                return bytes(body)
+            while len(self._buffer) < size + 2:
+                await self._more()
+            body += self._buffer[:size]
+            if self._buffer[size : size + 2] != b"\r\n":
+                raise ConnectionError("client sent invalid chunked body")
+            del self._buffer[: size + 2]
+
+    async def _line(self) -> bytes:
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                return line[:-1] if line.endswith(b"\r") else line
+            if len(self._buffer) > request_head.BUFFER:
+                raise ConnectionError("client sent invalid chunked body")
+            await self._more()
+
+    async def _discard_body(self) -> None:
+        """What nobody read of the request's body has to go before the next request."""
+        if self._body_left is None:
+            await self._read_chunked()
+        while self._body_left:
+            if not self._buffer:
+                await self._more()
+            gone = min(self._body_left, len(self._buffer))
+            del self._buffer[:gone]
+            self._body_left -= gone
+
+
+def _may_be_http(line: bytes | bytearray) -> bool:
+    return bool(re.match(rb"[A-Z_-]+ ", line))
+
+
+def _real_ip(exchange: Exchange) -> None:
+    """`set_real_ip_from` and `real_ip_header`: a trusted peer says who the client is."""
+    worker = exchange.worker
+    given = exchange.request.variable(worker.settings.real_ip_header)
+    if not given:
+        return
+    exchange.ctx["realip_remote_addr"] = exchange.remote_addr
+    addresses = [part.strip() for part in given.split(",") if part.strip()]
+    while addresses:
+        exchange.remote_addr = addresses.pop()
+        if not worker.settings.real_ip_recursive or not worker.trusts(exchange.remote_addr):
+            return
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(ConnectionError("client timed out"))

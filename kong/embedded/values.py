@@ -1,0 +1,151 @@
+"""Lua's view of Python values: type names, numbers as text, JSON as cjson writes it, tables as MessagePack carries them.
+
+A Lua string is a byte string. Inside the gateway it is `str` with one character a byte (Latin-1), or `bytes`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from kong.embedded.phases import LuaError
+
+
+def type_name(value: Any) -> str:
+    """What Lua's `type` says."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, (str, bytes)):
+        return "string"
+    if isinstance(value, (dict, list, tuple)):
+        return "table"
+    return "userdata"
+
+
+def is_string(value: Any) -> bool:
+    return isinstance(value, (str, bytes))
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_table(value: Any) -> bool:
+    return isinstance(value, (dict, list, tuple))
+
+
+def text(value: str | bytes) -> str:
+    """A Lua string as Latin-1 text."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def octets(value: str | bytes) -> bytes:
+    """A Lua string as bytes."""
+    return value.encode("latin-1") if isinstance(value, str) else value
+
+
+def tostring(value: Any) -> str:
+    """Lua's `tostring` for the values that reach headers and log lines."""
+    if value is None:
+        return "nil"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, (str, bytes)):
+        return text(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, int):
+        return str(value)
+    return f"{type_name(value)}: 0x{id(value):08x}"
+
+
+def number(value: float) -> str:
+    if value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.14g}"
+
+
+def narrow(value: Any) -> Any:
+    """Unicode text, as configuration and MessagePack bring it, as Lua strings: UTF-8, one character a byte."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
+    if isinstance(value, dict):
+        return {narrow(key): narrow(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [narrow(item) for item in value]
+    return value
+
+
+def widen(value: Any) -> Any:
+    """The opposite of `narrow`: Lua strings as Unicode text; what is not UTF-8 becomes lone surrogates."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("latin-1").decode("utf-8", "surrogateescape")
+    if isinstance(value, dict):
+        # lua-MessagePack writes an empty table as an empty array
+        return {widen(key): widen(item) for key, item in value.items() if item is not None} or []
+    if isinstance(value, (list, tuple)):
+        return [widen(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+_ESCAPES = {**{code: f"\\u{code:04x}" for code in range(32)}, 127: "\\u007f"}
+_ESCAPES.update(
+    {
+        8: "\\b",
+        9: "\\t",
+        10: "\\n",
+        12: "\\f",
+        13: "\\r",
+        ord('"'): '\\"',
+        ord("\\"): "\\\\",
+        ord("/"): "\\/",
+    }
+)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as cjson writes it: no spaces, `/` escaped, an empty table as `{}`, bytes of strings untouched."""
+    return _json(value).encode("latin-1")
+
+
+def _json(value: Any) -> str:
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, (str, bytes)):
+        return '"' + text(value).translate(_ESCAPES) + '"'
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        if math.isnan(value) or math.isinf(value):
+            raise LuaError("Cannot serialise number: must not be NaN or Inf")
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.16g}"
+    if isinstance(value, dict):
+        if not value:
+            return "{}"
+        return "{" + ",".join(f"{_json(tostring(key))}:{_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        if not value:
+            return "{}"
+        return "[" + ",".join(_json(item) for item in value) + "]"
+    raise LuaError(f"Cannot serialise {type_name(value)}: type not supported")
+
+
+def from_json(data: bytes) -> Any:
+    """JSON as cjson reads it, or None for what is not JSON."""
+    try:
+        return narrow(json.loads(data))
+    except (ValueError, RecursionError):
+        return None
