@@ -1,4 +1,4 @@
-"""What all instances of one configuration share: Kong starts one in every nginx worker."""
+"""What an instance of the plugin works with; Kong starts one for a configuration in every nginx worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .config import Consumer, Settings
 from .futuresms.merchant import Account
 from .futuresms.session import MerchantSession
 from .futuresms.sessions import session_of
-from .gateway.call import Call
+from .gateway.call import HANDED_OVER, Call
 from .gateway.consumers import authentication_for
 from .limits import open_limiter
 from .observability import logs
@@ -22,22 +22,34 @@ from .yeastar.errors import NO_PERMISSION, SERVICE_UNAVAILABLE, Refusal
 log = logging.getLogger(__name__)
 
 _lock = threading.Lock()
-_integrations: WeakValueDictionary[str, Integration] = WeakValueDictionary()
+_settings: WeakValueDictionary[str, Settings] = WeakValueDictionary()
 
 
 class Integration:
-    """Settings, and the things made of them: authentication, limiter, Merchant sessions.
+    """One instance's settings, and the things made of them: authentication, limiter, Merchant sessions.
 
-    Counts and sessions themselves belong to the process and go on when a configuration is replaced.
+    Counts and sessions themselves belong to the process: workers share them, and they go on when a
+    configuration is replaced. Raises ConfigurationError.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        logs.configure(settings.log_level, settings.log_format)
-        self.authentication = authentication_for(settings)
-        self.limiter = open_limiter(settings.rate_limit)
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.settings = settings_of(config)
+        self.authentication = authentication_for(self.settings)
+        self.limiter = open_limiter(self.settings.rate_limit)
         self._sessions: dict[Account, MerchantSession] = {}
         self._service_address: str | None = None
+        self._has_reader = True
+
+    def handed_over(self, kong: Any) -> Mapping[str, Any] | None:
+        """The request as the reader in kong.yml has left it: one PDK call in place of three.
+
+        None on a route without a reader, which is asked about once.
+        """
+        if not self._has_reader:
+            return None
+        request: Mapping[str, Any] | None = kong.nginx.get_ctx(HANDED_OVER)
+        self._has_reader = request is not None
+        return request
 
     def session(self, call: Call, consumer: Consumer) -> MerchantSession:
         """The Merchant session that a consumer's orders go through. Raises Refusal 10005 without an account."""
@@ -64,17 +76,18 @@ class Integration:
         return self._service_address
 
 
-def integration_of(config: Mapping[str, Any]) -> Integration:
-    """The integration of a configuration: the same one for every worker that Kong starts it in.
+def settings_of(config: Mapping[str, Any]) -> Settings:
+    """The settings of a configuration, read once for all workers that Kong starts it in.
 
     Raises ConfigurationError.
     """
-    key = json.dumps(config, sort_keys=True)
+    # `__seq__` differs from worker to worker.
+    key = json.dumps({name: value for name, value in config.items() if name != "__seq__"}, sort_keys=True)
     with _lock:
-        integration = _integrations.get(key)
-        if integration is None:
-            settings = Settings.parse(config)
+        settings = _settings.get(key)
+        if settings is None:
+            settings = _settings[key] = Settings.parse(config)
+            logs.configure(settings.log_level, settings.log_format)
             for warning in settings.warnings:
                 log.warning("%s", warning)
-            integration = _integrations[key] = Integration(settings)
-        return integration
+        return settings

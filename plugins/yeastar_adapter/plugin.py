@@ -13,7 +13,7 @@ from .futuresms.answer import Answer
 from .futuresms.merchant import LoginRefused, Unreachable
 from .futuresms.order import Order, read_back
 from .gateway.call import Call
-from .integration import integration_of
+from .integration import Integration
 from .limits import LimiterUnavailable, Verdict
 from .observability import outcomes
 from .translation import error_for
@@ -40,15 +40,14 @@ class Plugin:
     """One instance of the plugin: Kong starts one for each configuration in each nginx worker."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._integration = integration_of(config)
+        self._integration = Integration(config)
         self._settings = self._integration.settings
 
     def access(self, kong: Any) -> None:
         """From the PBX's request to the order that Kong will proxy, or to a refusal."""
-        call = Call(kong)
+        call = Call(kong, self._integration.handed_over(kong))
         with answering(call):
-            caller = self._integration.authentication.caller(call)
-            consumer = caller.consumer
+            consumer = self._integration.authentication.caller(call)
             quota = self._admit(call, consumer)
             if endpoint_of(call.request_line()) is Endpoint.VERIFY:
                 outcomes.verified(call)
@@ -60,8 +59,6 @@ class Plugin:
                 raise Refusal(NO_PERMISSION, reason="no sender or template is configured for this message")
             token = self._token(call, consumer)
             order = Order.make(consumer.order, sender_id, message.recipient, message.text)
-            if caller.entity is not None:
-                call.authenticate(caller.entity, caller.credential_id)
             if quota and not self._settings.rate_limit.hide_client_headers:
                 kong.response.set_headers(_quota_headers(quota))
             call.forward(consumer.order.path, order, token)

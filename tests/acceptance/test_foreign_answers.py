@@ -235,6 +235,16 @@ def test_broken_http_makes_no_order(gateway: Gateway, stub: StubClient, broken: 
     assert stub.orders() == []
 
 
+@pytest.mark.parametrize("key", [DEMO_KEY, "nobody"])
+def test_a_body_that_breaks_off_is_10002(gateway: Gateway, stub: StubClient, key: str) -> None:
+    whole = request_bytes(b"5\r\nhello\r\nzz\r\nno\r\n", "Transfer-Encoding: chunked")
+    answer = raw(gateway, whole.replace(DEMO_KEY.encode(), key.encode()))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Type: application/json\r\n" in answer
+    assert b'{"errors": [{"code": "10002", "title": "Invalid parameter", ' in answer
+    assert stub.orders() == []
+
+
 def test_a_client_that_leaves_in_mid_request_makes_no_order(
     gateway: Gateway, pbx: Pbx, stub: StubClient
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 from ..futuresms.answer import Answer
 from ..futuresms.order import Order
@@ -15,8 +15,17 @@ from ..yeastar.replies import Reply
 # The guard in kong.yml knows by this header that an answer is the adapter's own, and takes it away.
 SIGNATURE = {"X-Yeastar-Adapter": "1"}
 
-# It also tells Kong's logs by this one whom an early answer was for: an `authenticate` costs a PDK call.
-CONSUMER = "X-Yeastar-Consumer"
+# Where the reader in kong.yml leaves the request: line, authorization, body and id.
+HANDED_OVER = "yeastar_request"
+
+# What the reader hands over, where there is no reader.
+_ASK: dict[str, Callable[[Any], Any]] = {
+    "authorization": lambda kong: kong.request.get_header("authorization"),
+    "line": lambda kong: kong.nginx.get_var("request"),
+    # 0: from disk too. Any other limit makes Kong fail on a longer body.
+    "body": lambda kong: kong.request.get_raw_body(0),
+    "id": lambda kong: kong.nginx.get_var("kong_request_id"),
+}
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
@@ -29,7 +38,7 @@ class Call:
     """
 
     __slots__ = (
-        "_headers",
+        "_handed_over",
         "_request_line",
         "answer",
         "consumer",
@@ -40,10 +49,10 @@ class Call:
         "token_seconds",
     )
 
-    def __init__(self, kong: Any) -> None:
+    def __init__(self, kong: Any, handed_over: Mapping[str, Any] | None = None) -> None:
         self.kong = kong
+        self._handed_over = handed_over
         self._request_line: str | None = None
-        self._headers = SIGNATURE
         # What becomes known on the way, for log and metrics.
         self.consumer = ""
         self.recipient = ""
@@ -52,9 +61,13 @@ class Call:
         self.answer: Answer | None = None
         self.submitted_again = False
 
+    def _read(self, name: str) -> Any:
+        request = self._handed_over
+        return _ASK[name](self.kong) if request is None else request.get(name)
+
     def bearer_key(self) -> str:
         """The key of the `Authorization` header. Raises Refusal 10004 when there is none."""
-        header = self.kong.request.get_header("authorization")
+        header = self._read("authorization")
         match = _BEARER.fullmatch(header) if isinstance(header, str) else None
         if match is None:
             raise unauthenticated(
@@ -65,18 +78,14 @@ class Call:
     def request_line(self) -> str:
         """Method, target and version as the client wrote them."""
         if self._request_line is None:
-            self._request_line = str(self.kong.nginx.get_var("request") or "")
+            line = self._read("line")
+            self._request_line = str(line or "")
         return self._request_line
 
     def body(self) -> bytes:
-        """The whole body. With 0, Kong reads it from disk too; any other limit fails on a long one."""
-        body = self.kong.request.get_raw_body(0)
+        """The whole body."""
+        body = self._read("body")
         return body.encode("utf-8", "surrogateescape") if isinstance(body, str) else body or b""
-
-    def answers_to(self, consumer: dict[str, Any]) -> None:
-        """From now on, an answer of this phase is attributed to this consumer of Kong's."""
-        name = quote(str(consumer.get("username") or consumer.get("custom_id") or ""), safe="")
-        self._headers = {**SIGNATURE, CONSUMER: f"{consumer['id']} {name}"}
 
     def authenticate(self, consumer: dict[str, Any], credential_id: str) -> None:
         """Make the consumer known to Kong's logs and to the plugins that run later."""
@@ -101,7 +110,7 @@ class Call:
 
     def request_id(self) -> str | None:
         """Kong's id of the request, which is also in Kong's own log."""
-        request_id = self.kong.nginx.get_var("kong_request_id")
+        request_id = self._read("id")
         return None if request_id is None else str(request_id)
 
     def submitted_order(self) -> dict[str, Any] | None:
@@ -128,9 +137,7 @@ class Call:
         self._exit(refusal.error.status, refusal.body, refusal.headers)
 
     def _exit(self, status: int, body: str, headers: dict[str, str]) -> NoReturn:
-        self.kong.response.exit(
-            status, body, {"Content-Type": "application/json", **self._headers, **headers}
-        )
+        self.kong.response.exit(status, body, {"Content-Type": "application/json", **SIGNATURE, **headers})
         raise AssertionError("exit ends the handler")
 
 
