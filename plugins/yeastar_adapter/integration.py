@@ -38,6 +38,8 @@ class Integration:
         self.limiter = open_limiter(self.settings.rate_limit)
         self._sessions: dict[Account, MerchantSession] = {}
         self._service_address: str | None = None
+        # An instance of a consumer alone runs on every route that the consumer uses.
+        self._has_one_service = not config.keys().isdisjoint(("route_id", "service_id"))
         self._has_reader = True
 
     def handed_over(self, kong: Any) -> Mapping[str, Any] | None:
@@ -64,16 +66,19 @@ class Integration:
         return session
 
     def _address_of_service(self, call: Call) -> str:
-        """Protocol, host and port of the route's Kong service, asked for once."""
-        if self._service_address is None:
+        """Protocol, host and port of the route's Kong service; asked for once where it cannot change."""
+        address = self._service_address
+        if address is None:
             service = call.kong.router.get_service()
             if not service:
                 raise Refusal(
                     SERVICE_UNAVAILABLE,
                     reason="the route has no Kong service; give it one, or set merchant.base_url",
                 )
-            self._service_address = f"{service['protocol']}://{service['host']}:{service['port']}"
-        return self._service_address
+            address = f"{service['protocol']}://{service['host']}:{service['port']}"
+            if self._has_one_service:
+                self._service_address = address
+        return address
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:

@@ -89,6 +89,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Plugin:
     consumers = [{"username": "acme-manila", "api_keys": [KEY], "enabled": True}]
     return Plugin(
         {
+            "route_id": "fd579e05",
             "consumers": consumers,
             "order": {"template_id": "TPL1", "sender_id": "SID-1"},
             "merchant": {"username": "u", "password": "p"},
