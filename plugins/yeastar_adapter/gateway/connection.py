@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .bounds import Bounds
@@ -15,8 +15,11 @@ log = logging.getLogger(__name__)
 
 READ_BYTES = 65536
 
-Receive = Callable[["Connection", Any, Any, Any], object]
-"""What is called with a request: the connection, its message id, its method and its arguments."""
+Method = Callable[["Connection", Any, Any], object]
+"""What is called with a request: the connection, its message id and its arguments."""
+
+Failed = Callable[["Connection", Any, Any, Exception], object]
+"""What is called when that raised, or there is no such method: connection, message id, method, exception."""
 
 
 class Connection:
@@ -28,9 +31,10 @@ class Connection:
     __slots__ = (
         "_bounds",
         "_decoder",
+        "_failed",
         "_fed",
+        "_methods",
         "_on_close",
-        "_receive",
         "_recv",
         "_send",
         "_socket",
@@ -46,7 +50,8 @@ class Connection:
         self,
         sock: _socket.socket,
         loop: Any,
-        receive: Receive,
+        methods: Mapping[str, Method],
+        failed: Failed,
         on_close: Callable[[Connection], object],
         bounds: Bounds,
         statistics: Statistics,
@@ -55,7 +60,8 @@ class Connection:
         self._socket = sock
         self._recv = sock.recv
         self._send = sock.send
-        self._receive = receive
+        self._methods = methods
+        self._failed = failed
         self._on_close = on_close
         self._bounds = bounds
         self._statistics = statistics
@@ -110,8 +116,12 @@ class Connection:
     def _take(self, message: Any) -> None:
         if message.__class__ is list:
             if len(message) == 4 and message[0] == REQUEST:
-                _, self.latest, method, arguments = message
-                self._receive(self, self.latest, method, arguments)
+                _, message_id, method, arguments = message
+                self.latest = message_id
+                try:
+                    self._methods[method](self, message_id, arguments)
+                except Exception as failure:  # noqa: BLE001 - Kong must have an answer, or it waits
+                    self._failed(self, message_id, method, failure)
                 return
             if len(message) == 3 and message[0] == NOTIFICATION:
                 return

@@ -141,7 +141,7 @@ class Event(greenlet):  # type: ignore[misc]
 class Events:
     """The open events of a process, by id.
 
-    hub: the event loop's greenlet; `begin`, `resume` and `sweep` are called in it.
+    hub: the event loop's greenlet; `begin`, `step` and `sweep` are called in it.
     redact: takes what must not be read out of a text before it is logged.
     """
 
@@ -194,14 +194,26 @@ class Events:
         instance.enter()
         event.switch()
 
-    def resume(
-        self, connection: Connection, message_id: Any, event_id: Any, value: Any, failed: bool
-    ) -> None:
-        """Give a handler Kong's answer to its PDK call. Raises UnknownEvent."""
-        try:
-            event = self._open[event_id]
-        except (KeyError, TypeError):
-            raise UnknownEvent(event_id) from None
+    def step(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        """Give a handler what Kong answers to its PDK call: `[{"EventId", "Data"}]`. Raises UnknownEvent."""
+        step = arguments[0]
+        event = self._taken_up(connection, message_id, step["EventId"])
+        if event is not None:
+            event.switch(step.get("Data"))
+
+    def step_error(self, connection: Connection, message_id: Any, arguments: Any) -> None:
+        """Raise in a handler what Kong has against its PDK call. Raises UnknownEvent."""
+        self.statistics.pdk_errors += 1
+        step = arguments[0]
+        event = self._taken_up(connection, message_id, step["EventId"])
+        if event is not None:
+            event.throw(PDKError(f"Kong: {step.get('Data')}"))
+
+    def _taken_up(self, connection: Connection, message_id: Any, event_id: Any) -> Event | None:
+        """The event, if its handler waits for this message: None if it went on without."""
+        event = self._open.get(event_id)
+        if event is None:
+            raise UnknownEvent(event_id)
         state = event.state
         if state == RUNNING:
             raise PDKError(f"event id {event_id} is not waiting for a step")
@@ -209,13 +221,7 @@ class Events:
         event.message_id = message_id
         event.since = self.now
         event.state = RUNNING
-        if state == UNANSWERED:
-            return
-        if failed:
-            self.statistics.pdk_errors += 1
-            event.throw(PDKError(f"Kong: {value}"))
-        else:
-            event.switch(value)
+        return event if state == PARKED else None
 
     def refuse(self, connection: Connection, message_id: Any, phase: str) -> None:
         """Answer an event for which there is no handler to run."""

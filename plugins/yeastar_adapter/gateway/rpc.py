@@ -25,8 +25,8 @@ decode: Callable[[bytes], Any] = partial(
 )
 encode: Callable[[Any], bytes] = msgpack.Packer(unicode_errors="surrogateescape").pack
 
-_UINT32 = struct.Struct(">I").pack
-_UINT64 = struct.Struct(">Q").pack
+_ANSWER = struct.Struct(">3sIc").pack
+_EVENT = struct.Struct(">9sQ").pack
 
 
 def decoder(message_bytes: int) -> Any:
@@ -55,9 +55,10 @@ def error(message_id: Any, message: str) -> bytes:
 
 def answer_head(message_id: Any) -> bytes:
     """The start of an answer without an error, up to its result."""
-    if message_id.__class__ is int and 0 <= message_id < 0x1_0000_0000:
-        return b"\x94\x01\xce" + _UINT32(message_id) + b"\xc0"
-    return b"\x94\x01" + encode(message_id) + b"\xc0"
+    try:
+        return _ANSWER(b"\x94\x01\xce", message_id, b"\xc0")
+    except struct.error:
+        return b"\x94\x01" + encode(message_id) + b"\xc0"
 
 
 def call_head(method: str) -> bytes:
@@ -67,7 +68,7 @@ def call_head(method: str) -> bytes:
 
 def event_tail(event_id: int) -> bytes:
     """The end of a result: the event it belongs to."""
-    return b"\xa7EventId\xcf" + _UINT64(event_id)
+    return _EVENT(b"\xa7EventId\xcf", event_id)
 
 
 END_OF_HANDLER = b"\x82\xa4Data" + encode("ret")

@@ -17,7 +17,7 @@ from gevent.event import Event as Occurrence
 from greenlet import greenlet
 
 from .bounds import Bounds
-from .connection import Connection
+from .connection import Connection, Method
 from .events import Events, LastResort, Stuck, UnknownEvent
 from .instances import PHASES, Instance, Instances, UnknownInstance
 from .listener import Listener
@@ -84,16 +84,16 @@ class Server:
         self._started = time()
         self._last_start = 0.0
         self._last_close = 0.0
-        self._methods: dict[str, Callable[[Connection, Any, Any], object]] = {
+        self._methods: dict[str, Method] = {
             "plugin.HandleEvent": self._handle_event,
-            "plugin.StepError": self._step_error,
+            "plugin.StepError": self.events.step_error,
             "plugin.StartInstance": self._start_instance,
             "plugin.CloseInstance": self._close_instance,
             "plugin.InstanceStatus": self._instance_status,
             "plugin.GetStatus": self._get_status,
             "plugin.GetPluginInfo": self._get_plugin_info,
         }
-        self._methods.update({f"plugin.Step{kind}": self._step for kind in STEPS})
+        self._methods.update({f"plugin.Step{kind}": self.events.step for kind in STEPS})
         self._parent = os.getppid()
         self._listener = listener
         self._accepting = self._hub.loop.io(listener.socket.fileno(), 1)
@@ -174,27 +174,25 @@ class Server:
                 Connection(
                     sock,
                     self._hub.loop,
-                    self._receive,
+                    self._methods,
+                    self._refuse,
                     self.connections.discard,
                     self.bounds,
                     self.statistics,
                 )
             )
 
-    def _receive(self, connection: Connection, message_id: Any, method: Any, arguments: Any) -> None:
-        try:
-            self._methods[method](connection, message_id, arguments)
-        except (UnknownInstance, UnknownEvent, PDKError) as refusal:
-            log.warning("%s: %s", method, refusal)
-            connection.send(error(message_id, str(refusal)))
-        except Exception as failure:
-            if not isinstance(method, str) or method not in self._methods:
-                message = f"RPC for {method} is not supported"
-            else:
-                message = f"bad arguments for {method}"
-            log.warning("%s: %s", message, type(failure).__name__)
-            log.debug("", exc_info=True)
-            connection.send(error(message_id, message))
+    def _refuse(self, connection: Connection, message_id: Any, method: Any, failure: Exception) -> None:
+        """Kong must have an answer, or it waits."""
+        if isinstance(failure, (UnknownInstance, UnknownEvent, PDKError)):
+            message = str(failure)
+        elif not isinstance(method, str) or method not in self._methods:
+            message = f"RPC for {method} is not supported"
+        else:
+            message = f"bad arguments for {method}"
+            log.debug("%s", message, exc_info=failure)
+        log.warning("%s: %s", method, message)
+        connection.send(error(message_id, message))
 
     def _handle_event(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         event = arguments[0]
@@ -211,14 +209,6 @@ class Server:
             self.events.refuse(connection, message_id, phase)
         else:
             raise PDKError(f"{self.spec.name} has no handler for phase {phase}")
-
-    def _step(self, connection: Connection, message_id: Any, arguments: Any) -> None:
-        step = arguments[0]
-        self.events.resume(connection, message_id, step["EventId"], step.get("Data"), False)
-
-    def _step_error(self, connection: Connection, message_id: Any, arguments: Any) -> None:
-        step = arguments[0]
-        self.events.resume(connection, message_id, step["EventId"], step.get("Data"), True)
 
     def _start_instance(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         request = arguments[0]
