@@ -19,7 +19,7 @@ PYTHON := $(shell \
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format up down e2e clean
+.PHONY: help setup run test lint format docs dist up down e2e clean
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,18 @@ lint: $(VENV)/.ready ## ruff (lint and format) and mypy
 format: $(VENV)/.ready ## let ruff write what `make lint` asks for
 	@$(bin)/ruff check --fix .
 	@$(bin)/ruff format .
+
+$(VENV)/.docs: $(VENV)/.ready
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## the documentation, into site/
+	@$(bin)/python scripts/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet --strict
+	@$(bin)/python scripts/check_site.py site
+
+dist: $(VENV)/.ready ## wheel and sdist into dist/, tried in a fresh virtual environment
+	@$(bin)/python scripts/check_dist.py
 
 up: ## the real Kong, with Docker: docker-compose.yml
 	docker compose up --build --wait

@@ -125,16 +125,19 @@ BESIDE = {
 """Words for fields whose schema has none; a test sees that no field goes without."""
 
 
-def undescribed(fields: Any = None, path: str = "config") -> Iterator[str]:
-    """The paths of settings that the reference would leave without a word."""
+def paths(fields: Any = None, path: str = "config") -> Iterator[tuple[str, Attributes]]:
+    """Every setting: its path and what the schema says of it."""
     for field in SCHEMA if fields is None else fields:
         for name, attributes in field.items():
-            inner_path = f"{path}.{name}"
-            if not attributes.get("description") and inner_path not in BESIDE:
-                yield inner_path
+            yield f"{path}.{name}", attributes
             inner = _inner(attributes)
             if inner is not None:
-                yield from undescribed(inner["fields"], inner_path)
+                yield from paths(inner["fields"], f"{path}.{name}")
+
+
+def undescribed() -> list[str]:
+    """The settings that the reference would leave without a word."""
+    return [path for path, attributes in paths() if not attributes.get("description") and path not in BESIDE]
 
 
 def errors() -> str:
@@ -155,13 +158,17 @@ def errors() -> str:
 def _example(error: Error) -> Refusal:
     """A refusal with this code; where it has a detail, that of a message which earns it."""
     message = {"from": "+63280000001", "to": "+639171234567", "text": "Hello"}
-    for fault in ({"to": "09171234567"}, {"text": " "}, {"media_urls": ["https://example.com/menu.png"]}):
-        try:
-            Message.parse(json.dumps(message | fault).encode())
-        except Refusal as refusal:
-            if refusal.error == error:
-                return refusal
-    return Refusal(error)
+    faults = ({"to": "09171234567"}, {"text": " "}, {"media_urls": ["https://example.com/menu.png"]})
+    refusals = [_refused(message | fault) for fault in faults]
+    return next((refusal for refusal in refusals if refusal.error == error), Refusal(error))
+
+
+def _refused(message: dict[str, Any]) -> Refusal:
+    try:
+        Message.parse(json.dumps(message).encode())
+    except Refusal as refusal:
+        return refusal
+    raise AssertionError(f"{message} is not refused")
 
 
 def _causes(explanation: Explanation) -> str:
