@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from kong.embedded import phases
@@ -92,10 +93,8 @@ class ExternalPlugin:
                 del self._instances[instance.id]
             started.ready.set()
         if former is not None:
-            try:
+            with contextlib.suppress(RpcError):  # it went with a server that has died
                 await self.rpc.call("plugin.CloseInstance", former)
-            except RpcError:
-                pass  # it went with a server that has died, or somebody was quicker
         return started.id
 
     def forget_instances(self) -> None:

@@ -67,8 +67,9 @@ class Lua:
         self.exchange: Any = None
         self.ended = False
         self._table_type = type(self._runtime.table())
-        prelude = self._runtime.execute("return function(text, name) return assert(load(text, name)) end")
-        self._compile = prelude(_PRELUDE.read_bytes().decode("latin-1"), "=prelude")(self._runtime.table_from(self._host()))
+        load = self._runtime.execute("return function(text, name) return assert(load(text, name)) end")
+        prelude = load(_PRELUDE.read_bytes().decode("latin-1"), "=prelude")
+        self._compile = prelude(self._runtime.table_from(self._host()))
 
     def compile(self, code: str) -> Chunk:
         """Raises LuaError for code that is not Lua."""

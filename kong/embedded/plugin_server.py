@@ -159,10 +159,8 @@ class PluginServer:
         if process is not None and process.returncode is None:
             _signal_group(process.pid, signal.SIGCONT)
             _signal_group(process.pid, signal.SIGTERM)
-            try:
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_SECONDS)
-            except asyncio.TimeoutError:
-                pass
         if process is not None:
             # children of its own, if it left any
             _signal_group(process.pid, signal.SIGKILL)

@@ -139,10 +139,9 @@ def _route(exchange: Exchange) -> bool:
         return False
     exchange.match, exchange.route, exchange.service = match, match.route, match.service
     protocols = match.route.protocols
-    if "https" in protocols and "http" not in protocols:
-        if _scheme(exchange) != "https":
-            _demand_https(exchange)
-            return False
+    if "https" in protocols and "http" not in protocols and _scheme(exchange) != "https":
+        _demand_https(exchange)
+        return False
     exchange.upstream_uri = service.escape(match.upstream_path)
     if match.service is not None:
         exchange.upstream_scheme = match.service.protocol

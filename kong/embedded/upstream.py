@@ -7,6 +7,7 @@ header that is too large or contradicts itself is an invalid answer, a body that
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections import deque
@@ -346,10 +347,8 @@ class Pool:
         connection.idle = False
         idle = self._idle.get(connection.key)
         if idle is not None:
-            try:
+            with contextlib.suppress(ValueError):
                 idle.remove(connection)
-            except ValueError:
-                pass
 
     def close(self) -> None:
         for idle in list(self._idle.values()):

@@ -1,4 +1,4 @@
-"""Lua's view of Python values: type names, numbers as text, JSON as cjson writes it, tables as MessagePack carries them.
+"""Lua's view of Python values: type names, numbers as text, JSON as cjson writes it, tables as MessagePack has them.
 
 A Lua string is a byte string. Inside the gateway it is `str` with one character a byte (Latin-1), or `bytes`.
 """

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class BundledPlugin:
     """A plugin inside the gateway; one object a worker.
 
-    A subclass defines the phases it takes part in: `rewrite`, `access`, `response`, `header_filter`, `body_filter`, `log`, each
-    called with the exchange and the configured instance. They call PDK functions and may raise what those raise.
+    A subclass defines the phases it takes part in, each called with the exchange and the configured instance. They
+    call PDK functions and may raise what those raise.
     """
 
     name: ClassVar[str]

@@ -38,7 +38,10 @@ METHODS = frozenset(
     ]
 )
 _UNSAFE = re.compile(r"[^!#$&'()*+,/:;=?@\[\]A-Za-z\d\-_.~%]")
-NOT_BUFFERED = "service body is only available with buffered proxying (see: kong.service.request.enable_buffering function)"
+NOT_BUFFERED = (
+    "service body is only available with buffered proxying "
+    "(see: kong.service.request.enable_buffering function)"
+)
 
 
 def escape(path: str) -> str:
