@@ -19,7 +19,7 @@ from tests.harness.outside import found_addresses
 from tests.harness.pbx import Journal, Pbx
 from tests.harness.redis import RedisServer
 from tests.harness.secrets import Secrets
-from tests.harness.stub import StubClient, StubServer
+from tests.harness.stub import PASSWORD, StubClient, StubServer
 
 _OPTIONS = ("--proxy-url", "--admin-url", "--stub-url")
 
@@ -68,7 +68,9 @@ def journal(pytestconfig: pytest.Config) -> Iterator[Journal]:
 @pytest.fixture(scope="session")
 def secrets(pytestconfig: pytest.Config) -> Secrets:
     """What must not stand in any log; PBX clients add keys, texts and numbers by themselves."""
-    return pytestconfig.stash[_secrets]
+    secrets = pytestconfig.stash[_secrets]
+    secrets.guard(PASSWORD)
+    return secrets
 
 
 @pytest.fixture(scope="session")
@@ -80,12 +82,13 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+def start_redis(tmp_path: Path, secrets: Secrets) -> Iterator[Callable[..., RedisServer]]:
     """Start a server of the test's own: `start_redis(password="…", tls=True)`."""
     with contextlib.ExitStack() as stack:
 
         def start(**options: Any) -> RedisServer:
             server = RedisServer(tmp_path, **options)
+            secrets.guard(server.password)
             stack.callback(server.stop)
             return server
 
