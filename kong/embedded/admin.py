@@ -174,20 +174,22 @@ async def _declared(
 ) -> tuple[Document | ConfigurationError, str]:
     """The configuration in a request's body and its hash; what is beside it in the body goes into `options`."""
     kind = request.headers.get("Content-Type", "").lower()
-    raw = await request.read()
-    text: str | bytes = raw
+    text: str | bytes
     if kind.startswith("application/json"):
         params, _ = await request_body.read(request)
         options |= {name: params.pop(name) for name in ("check_hash", "flatten_errors") if name in params}
         if "_format_version" in params:
             return Document(params), _md5(json.dumps(params, sort_keys=True).encode())
-        text = params["config"] if isinstance(params.get("config"), str) else raw
+        text = params["config"] if isinstance(params.get("config"), str) else await request.read()
     elif kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
         form = dict(await request_body.fields(request))
         options |= {name: form[name] for name in ("check_hash", "flatten_errors") if name in form}
-        text = form.get("config", raw)
-    elif not kind.startswith(("application/yaml", "text/yaml")) and (kind or raw):
-        raise admin_error.refused(415, "Unsupported Media Type")
+        # What `curl --data-binary @kong.yml` sends says that it is a form, and is not.
+        text = form["config"] if "config" in form else await request.read()
+    else:
+        text = await request.read()
+        if (kind or text) and not kind.startswith(("application/yaml", "text/yaml")):
+            raise admin_error.refused(415, "Unsupported Media Type")
     if not text:
         raise admin_error.refused(400, "expected a declarative configuration")
     digest = _md5(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)

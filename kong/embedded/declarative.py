@@ -120,21 +120,18 @@ def _key_of(kind: Kind, member: Mapping[str, Any], owner: tuple[str, str] | None
         key = member.get(kind.endpoint_key or "")
         return key if isinstance(key, str) else None
     parts = [kind.name, "*"]
-    required = {
-        name
-        for entry in kind.definition["fields"]
-        for name, field in entry.items()
-        if field.get("required") or field.get("auto")
-    }
+    fields = {name: field for entry in kind.definition["fields"] for name, field in entry.items()}
     for name in kind.cache_key:
         value = member.get(name)
+        if fields[name].get("auto"):
+            return None
         if isinstance(value, str):
             parts.append(value)
         elif name in member:
             continue
         elif owner is not None and name == owner[0]:
             parts.append(owner[1])
-        elif name in required:
+        elif fields[name].get("required"):
             return None
         else:
             parts.append("")

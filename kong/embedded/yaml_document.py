@@ -94,7 +94,7 @@ def parse(text: str | bytes, source: str | None = None) -> Document:
         raise _failure(text, source, mark.line + 1 if mark else None) from None
     except ReaderError as error:
         line = text[: error.position].count("\n") + 1
-        raise _failure(f"{line}: {error.reason}: #x{ord(error.character):04x}", source, line) from None
+        raise _failure(f"{line}: {error.reason}: #x{error.character:04x}", source, line) from None
     except _Unreadable as error:
         raise _failure(f"{error.line}:{error.column}: {error}", source, error.line) from None
     except YAMLError as error:
