@@ -52,12 +52,12 @@ EXPLANATIONS: dict[str, Explanation] = {
                 Cause(
                     "`recipient_check` is `valid` or `mobile` and the number is a land line or not in use.",
                     GATEWAY,
-                    "`recipient_check` in the plugin's config; the adapter's log line has the masked number",
+                    "`recipient_check` in the plugin's config; the adapter's log line has the number, masked",
                 ),
                 Cause(
                     "FutureSMS refused the recipient (`VALIDATION_ERROR` about `phone_number`).",
                     FUTURESMS,
-                    "the adapter's log line with FutureSMS's `request_id`; the account's country settings",
+                    "the adapter's log line (`upstream_request_id` is FutureSMS's); the account's country settings",
                 ),
             ),
         ),
@@ -77,7 +77,7 @@ EXPLANATIONS: dict[str, Explanation] = {
                     " the account's template allows more.",
                     FUTURESMS,
                     "`order.template_id` and the template's limits at FutureSMS; the adapter's log line"
-                    " (`upstream_status`, `request_id`)",
+                    " (`upstream_status`, `upstream_request_id`)",
                 ),
                 Cause(
                     "The request is not what a PBX sends: not JSON, a field of the wrong type, another"
@@ -156,7 +156,7 @@ EXPLANATIONS: dict[str, Explanation] = {
                     "The sender or template is not approved, or the account has no balance or no permission"
                     " (FutureSMS 402, 403, 404).",
                     FUTURESMS,
-                    "the adapter's log line (`upstream_status`, `request_id`); the FutureSMS portal",
+                    "the adapter's log line (`upstream_status`, `upstream_request_id`); the FutureSMS portal",
                 ),
             ),
         ),

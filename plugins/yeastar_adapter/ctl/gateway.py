@@ -13,6 +13,8 @@ from .pbx import Answer, Pbx
 from .terminal import Terminal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+# With it the log lines of a request are found: the adapter's have it as `request_id`.
+_REQUEST_ID = "X-Kong-Request-Id"
 KEY_VARIABLE = "YEASTARCTL_KEY"
 
 
@@ -77,6 +79,7 @@ def report(answer: Answer) -> dict[str, Any]:
         "title": error.get("title"),
         "detail": error.get("detail"),
         "retry_after": answer.headers.get("Retry-After"),
+        "request_id": answer.headers.get(_REQUEST_ID),
     }
     if answer.status != 200:
         explanation = explain(error.get("code"))
@@ -101,6 +104,8 @@ def show_refusal(terminal: Terminal, answer: Answer) -> int:
             terminal.say(f"  {error['detail']}")
     if answer.headers.get("Retry-After"):
         terminal.say(f"  Try again in {answer.headers['Retry-After']} s (Retry-After).")
+    if answer.headers.get(_REQUEST_ID):
+        terminal.say(f"  In the gateway's log: request_id={answer.headers[_REQUEST_ID]}")
     explanation = explain(error["code"] if error else None)
     terminal.say(f"\n  On the PBX: {explanation.seen}")
     terminal.say("  Likely causes, the likeliest first:")

@@ -126,6 +126,13 @@ def test_the_detail_and_the_waiting_time_are_shown(cli: Cli, answering: Answerin
     assert "17 s" in cli("send", *MESSAGE, "--url", server.url, "--key", KEY).output
 
 
+def test_the_request_s_id_is_shown_to_find_it_in_the_log(cli: Cli, answering: Answering) -> None:
+    server = answering(403, refusal("10005", "No permission"), headers={"X-Kong-Request-Id": "6f1e0e"})
+    call = ("verify", "--url", server.url, "--key", KEY)
+    assert "request_id=6f1e0e" in cli(*call).output
+    assert json.loads(cli(*call, "--json").stdout)["request_id"] == "6f1e0e"
+
+
 def test_a_sent_message_is_the_contract_s_and_its_order_is_shown(cli: Cli, answering: Answering) -> None:
     server = answering(200, {"data": {"id": "SDPS260325103012A1B2C3D"}})
     result = cli("send", *MESSAGE, "--url", server.url, "--key", KEY)
