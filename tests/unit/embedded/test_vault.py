@@ -28,7 +28,7 @@ ENVIRON = {
         ("{vault://env/key#1}", "new"),
         ("{vault://env/key#2}", "old"),
         ("{vault://env/a/b/}", "in a folder"),
-        ("{vault://env/my%2Dkey}", "value"),
+        ("{vault://env/my%2Dkey}", "s3cret"),
     ],
 )
 def test_a_reference_names_a_variable(reference: str, value: str) -> None:
