@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kong.embedded import route_regex, typedefs
@@ -282,7 +283,7 @@ class Kind:
     plugin: str | None = None  # the plugin that brings this kind along
     unique_together: bool = False  # no two entities with the same `cache_key`
 
-    @property
+    @cached_property
     def foreign(self) -> dict[str, str]:
         """Kinds of other entities by the field that refers to one."""
         return {

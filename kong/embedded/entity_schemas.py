@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kong.embedded.bundled_schemas import UNSUPPORTED as UNSUPPORTED_BUNDLED
@@ -26,6 +26,15 @@ class EntitySchemas:
         self.kinds: dict[str, Kind] = {
             name: kind for name, kind in KINDS.items() if kind.plugin is None or kind.plugin in plugins
         }
+        self._children = {
+            kind: [
+                (child.name, field)
+                for child in self.kinds.values()
+                for field, parent in child.foreign.items()
+                if parent == kind
+            ]
+            for kind in self.kinds
+        }
         http = Schema(ROUTE_BY_PROTOCOL)
         self._subschemas: dict[str, dict[str, Schema]] = {
             "plugins": dict(plugins),
@@ -36,12 +45,9 @@ class EntitySchemas:
         }
         self.file = _FileSchema(self)
 
-    def children(self, kind: str) -> Iterator[tuple[str, str]]:
+    def children(self, kind: str) -> Sequence[tuple[str, str]]:
         """Kinds of entities that can be written inside one of `kind`, with the field that then refers to it."""
-        for child in self.kinds.values():
-            for field, parent in child.foreign.items():
-                if parent == kind:
-                    yield child.name, field
+        return self._children[kind]
 
     def _schema(self, definition: Mapping[str, Any], kind: str) -> Schema:
         if kind == "plugins":
