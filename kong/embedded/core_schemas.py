@@ -86,13 +86,14 @@ SERVICE: dict[str, Any] = {
 
 
 def _router_error(route: Mapping[str, Any]) -> str | None:
-    for path in route.get("paths") or ():
-        if not path.startswith("~"):
-            continue
+    paths = [path[1:] for path in route.get("paths") or () if path.startswith("~")]
+    headers = [value for values in (route.get("headers") or {}).values() for value in values]
+    # The router compares headers in lower case, and does not spare their expressions.
+    for pattern in (*paths, *(value[2:].lower() for value in headers if value.startswith("~*"))):
         try:
-            route_regex.compile_path(path[1:])
+            route_regex.compile_pattern(pattern)
         except route_regex.InvalidRegex as error:
-            return f"Router Expression failed validation: regex parse error: {path[1:]}: {error}"
+            return f"Router Expression failed validation: regex parse error: {pattern}: {error}"
     return None
 
 
@@ -185,7 +186,7 @@ ROUTE: dict[str, Any] = {
         {"regex_priority": {"type": "integer", "default": 0}},
         {"path_handling": {"type": "string", "default": "v0", "one_of": ["v0", "v1"]}},
     ],
-    "entity_checks": [{"custom_entity_check": {"field_sources": ["paths"], "fn": _router_error}}],
+    "entity_checks": [{"custom_entity_check": {"field_sources": ["paths", "headers"], "fn": _router_error}}],
 }
 
 _MATCHERS = ["methods", "hosts", "headers", "paths"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -109,7 +110,12 @@ def _give_ids(
             key = _key_of(schemas.kinds[kind], member, owner)
             if key is not None:
                 member["id"] = declared_id(kind, key)
+        names = (member.get("id"), member.get(schemas.kinds[kind].endpoint_key or ""))
         for child, field in schemas.children(kind):
+            for inner in _members(member, child):
+                # Saying again what the place says already does no harm.
+                if inner.get(field) is not None and inner[field] in (*names, {"id": names[0]}):
+                    del inner[field]
             if isinstance(member.get("id"), str):
                 _give_ids(member, child, schemas, (field, member["id"]))
 
@@ -204,7 +210,8 @@ class _Flattened:
                         continue
                     endpoint_key = self._schemas.kinds[kind].endpoint_key
                     at = (member.get(endpoint_key) if endpoint_key else None) or member["id"]
-                    text = f"invalid reference '{field}: {key}' (no such entry in '{reference}')"
+                    written = key if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+                    text = f"invalid reference '{field}: {written}' (no such entry in '{reference}')"
                     self._errors.setdefault(kind, {}).setdefault(at, []).append(text)
 
     def _check_unique_fields(self) -> None:

@@ -1,4 +1,4 @@
-"""Regular expressions of route paths: Kong's router matches them with Rust's `regex`, anchored at the start."""
+"""Regular expressions of routes: Kong's router matches them with Rust's `regex`, those of paths from the start."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _REFERENCE_BACK = re.compile(r"\\(?:[1-9]|k<)")
 
 
 class InvalidRegex(ValueError):
-    """A path's regular expression that the router cannot use."""
+    """A regular expression that the router cannot use."""
 
 
-def compile_path(pattern: str) -> re.Pattern[str]:
-    """The expression of a path, without its `~`. Raises InvalidRegex."""
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """The expression of a path without its `~`, or of a header without its `~*`. Raises InvalidRegex."""
     plain = re.sub(r"\\\\", "", pattern)
     if _LOOK_AROUND.search(plain):
         raise InvalidRegex("look-around is not supported")

@@ -198,7 +198,7 @@ def _host_matcher(pattern: str) -> Callable[[_Request], bool]:
 def _header_matcher(wanted: str) -> Callable[[str], bool]:
     wanted = octets(wanted.lower())
     if wanted.startswith("~*"):
-        pattern = re.compile(wanted[2:])
+        pattern = route_regex.compile_pattern(wanted[2:])
         return lambda value: pattern.search(value) is not None
     return lambda value: value == wanted
 
@@ -207,7 +207,7 @@ def _path_matcher(path: str) -> _PathMatcher:
     if not path.startswith("~"):
         prefix = octets(path)
         return lambda requested: _Matched(prefix) if requested.startswith(prefix) else None
-    pattern = route_regex.compile_path(path[1:])
+    pattern = route_regex.compile_pattern(path[1:])
 
     def matches(requested: str) -> _Matched | None:
         found: re.Match[str] | None = pattern.match(request_path.text(requested))

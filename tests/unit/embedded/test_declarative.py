@@ -106,6 +106,14 @@ class TestTaken:
             route.service_id for route in flat.routes.values()
         ]
 
+    def test_an_entity_inside_another_may_name_it_again(self, load: Load) -> None:
+        routes = [{"name": "a", "paths": ["/a"], "service": "futuresms"}]
+        routes.append(
+            {"name": "b", "paths": ["/b"], "service": {"id": "60a809c1-946c-5a89-8e96-c0b1b4f594f0"}}
+        )
+
+        assert len(load({"services": [{**SERVICE, "routes": routes}]}).routes) == 2
+
     def test_what_an_anchor_repeats_becomes_an_entity_each_time(self, load: Load) -> None:
         configuration = load(
             "_format_version: '3.0'\n"
@@ -283,6 +291,38 @@ class TestRefused:
             (
                 {"routes": [{"name": "r", "paths": ["/"], "service": "nowhere"}]},
                 {"routes": {"r": ["invalid reference 'service: nowhere' (no such entry in 'services')"]}},
+            ),
+            (
+                {
+                    "routes": [
+                        {
+                            "name": "r",
+                            "paths": ["/"],
+                            "service": {"id": "769bdf51-16df-5476-9830-ef26800b5448"},
+                        }
+                    ]
+                },
+                {
+                    "routes": {
+                        "r": [
+                            'invalid reference \'service: {"id":"769bdf51-16df-5476-9830-ef26800b5448"}\' '
+                            "(no such entry in 'services')"
+                        ]
+                    }
+                },
+            ),
+            (
+                {"routes": [{"headers": {"x": ["plain", "~*A("]}}]},
+                {
+                    "routes": [
+                        {
+                            "@entity": [
+                                "Router Expression failed validation: regex parse error: a(: "
+                                "missing ), unterminated subpattern at position 1"
+                            ]
+                        }
+                    ]
+                },
             ),
             (
                 {"services": [SERVICE, SERVICE]},
