@@ -12,6 +12,7 @@ import logging
 import os
 import select
 import sys
+from typing import TYPE_CHECKING
 
 from gevent.monkey import get_original
 
@@ -88,7 +89,13 @@ class _NoLock:
         return None
 
 
-class _Handler(logging.StreamHandler[UnblockingStream]):
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[UnblockingStream]
+else:  # Python 3.10 cannot subscript it
+    _StreamHandler = logging.StreamHandler
+
+
+class _Handler(_StreamHandler):
     def createLock(self) -> None:  # noqa: N802 - the name is logging's
         self.lock = _NoLock()  # type: ignore[assignment]
 
