@@ -1,4 +1,4 @@
-"""Writes what is derived: the reference parts of docs/ and the guard that `yeastarctl` knows.
+"""Writes what is derived: the reference parts of docs/ and the Lua that `yeastarctl` knows.
 
 python scripts/generate.py            write
 python scripts/generate.py --check    say what is out of date, and exit with 1 if anything is
@@ -16,12 +16,12 @@ from pictures import PICTURES
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
-GUARD = ROOT / "plugins/yeastar_adapter/ctl/check/guard"
+LUA = ROOT / "plugins/yeastar_adapter/ctl/check/lua"
 
 
 def outputs() -> Iterator[tuple[Path, str]]:
     """Every derived file and its text."""
-    yield from guard()
+    yield from functions()
     for name, picture in PICTURES.items():
         yield ROOT / f"docs/images/{name}.svg", picture().svg()
     yield _filled("configuration.md", settings=reference.configuration())
@@ -42,13 +42,14 @@ def _filled(page: str, **parts: str) -> tuple[Path, str]:
     return path, text
 
 
-def guard() -> Iterator[tuple[Path, str]]:
-    """The Lua of kong.yml's post-function, a file a phase."""
+def functions() -> Iterator[tuple[Path, str]]:
+    """The Lua of kong.yml's reader and guard, a file a phase."""
     configuration = YAML(typ="safe").load(ROOT / "kong.yml")
     (route,) = configuration["services"][0]["routes"]
-    (config,) = [plugin["config"] for plugin in route["plugins"] if plugin["name"] == "post-function"]
-    for phase, (lua,) in config.items():
-        yield GUARD / f"{phase}.lua", lua
+    for plugin in route["plugins"]:
+        if plugin["name"] in ("pre-function", "post-function"):
+            for phase, (lua,) in plugin["config"].items():
+                yield LUA / f"{plugin['name']}.{phase}.lua", lua
 
 
 def main() -> int:

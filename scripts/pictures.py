@@ -9,7 +9,7 @@ from drawing import AMBER, BLUE, GREEN, GREY, INK, PAPER, RED, SOFT, Drawing
 
 def request() -> Drawing:
     """The way of one message, top to bottom."""
-    d = Drawing(980, 830, "The way of a message: from the PBX to an order and back")
+    d = Drawing(980, 864, "The way of a message: from the PBX to an order and back")
     lanes = {"pbx": 90, "kong": 335, "adapter": 590, "redis": 760, "sms": 900}
     heads = {
         "pbx": (["Yeastar PBX"], GREY),
@@ -21,49 +21,49 @@ def request() -> Drawing:
     for lane, x in lanes.items():
         lines, fill = heads[lane]
         width = 150 if lane in ("kong", "adapter") else 112
-        d.line(x, 64, x, 816, dashed=True)
+        d.line(x, 64, x, 852, dashed=True)
         d.label(x - width / 2, 16, width, 48, lines, fill)
 
-    def call(
-        y: float, source: str, target: str, text: str, *, mono: bool = True, answer: bool = False
-    ) -> None:
+    y = 98.0  # the base line of the next arrow
+
+    def call(source: str, target: str, text: str, *, mono: bool = False, answer: bool = False) -> None:
+        nonlocal y
         x1, x2 = lanes[source], lanes[target]
         step = 6 if x2 > x1 else -6
         d.arrow((x1 + step, y), (x2 - step, y), dashed=answer)
         d.words((x1 + x2) / 2, y - 7, text, size=12, mono=mono, anchor="middle", halo=True)
+        y += 30
 
-    def note(y: float, lane: str, lines: list[str], fill: str = PAPER, width: float = 224) -> None:
-        x = lanes[lane] - width / 2
-        d.box(x, y, width, 16 + 16 * len(lines), fill)
+    def note(lane: str, lines: list[str], fill: str = PAPER, width: float = 224) -> None:
+        nonlocal y
+        x, top = lanes[lane] - width / 2, y - 14
+        d.box(x, top, width, 16 + 16 * len(lines), fill)
         for number, line in enumerate(lines):
             bold, colour = number == 0, INK if number == 0 else SOFT
-            d.words(x + 10, y + 20 + 16 * number, line, size=12, bold=bold, colour=colour)
+            d.words(x + 10, top + 20 + 16 * number, line, size=12, bold=bold, colour=colour)
+        y += 28 + 16 * len(lines)
 
-    call(98, "pbx", "kong", "POST …/sendmessage, Bearer key")
-    call(130, "kong", "adapter", "access")
-    note(146, "adapter", ["1  who is it?", "SHA-256 of the key → consumer", "switched off → 10005"])
-    call(236, "adapter", "redis", "2  its rate", mono=False)
-    call(264, "redis", "adapter", "counted", mono=False, answer=True)
-    note(280, "adapter", ["3  what does it say?", "media, numbers, text", "→ sender, template, order"])
-    call(372, "adapter", "sms", "4  login, if there is no token", mono=False)
-    call(402, "adapter", "kong", "set path, headers, body", mono=False)
-    note(418, "kong", ["5  guard: access", "was it the adapter that set", "this path? else 10007"], RED)
-    call(508, "kong", "sms", "6  POST /api/v1/sms/sends, Bearer access token")
-    call(540, "sms", "kong", "202 order id, or an error", mono=False, answer=True)
-    call(574, "kong", "adapter", "response")
+    call("pbx", "kong", "POST …/sendmessage, Bearer key", mono=True)
+    note("kong", ["1 reader", "is the body whole? else 10002"], RED)
+    call("kong", "adapter", "access")
+    note("adapter", ["2 who is it?", "SHA-256 of the key → consumer", "switched off → 10005"])
+    call("adapter", "redis", "3 its rate")
+    call("redis", "adapter", "counted", answer=True)
+    note("adapter", ["4 what does it say?", "media, numbers, text", "→ sender, template, order"])
+    call("adapter", "sms", "5 login, if there is no token")
+    call("adapter", "kong", "set path, headers, body")
+    note("kong", ["6 guard: access", "was it the adapter that set", "this path? else 10007"], RED)
+    call("kong", "sms", "7 POST /api/v1/sms/sends, Bearer access token", mono=True)
+    call("sms", "kong", "202 order id, or an error", answer=True)
+    call("kong", "adapter", "response")
+    note("adapter", ["8 what does it mean?", "order id, or one of seven codes", "401: new token, once more"])
+    call("adapter", "kong", "exit", answer=True)
     note(
-        590,
-        "adapter",
-        ["7  what does it mean?", "order id, or one of seven codes", "401: new token, once more"],
-    )
-    call(684, "adapter", "kong", "exit", answer=True)
-    note(
-        698,
         "kong",
-        ["8  guard: header, body filter", "Kong's own errors in Yeastar's", "form; foreign headers away"],
+        ["9 guard: header, body filter", "Kong's own errors in Yeastar's", "form; foreign headers away"],
         RED,
     )
-    call(806, "kong", "pbx", '200 {"data": {"id": …}}, or an error', answer=True)
+    call("kong", "pbx", '200 {"data": {"id": …}}, or an error', answer=True, mono=True)
     return d
 
 
@@ -82,7 +82,7 @@ def processes() -> Drawing:
             y,
             170,
             54,
-            [f"worker {number + 1}" if number < 2 else "worker n", "guard (Lua), proxy"],
+            [f"worker {number + 1}" if number < 2 else "worker n", "reader, guard, proxy"],
             PAPER,
         )
     d.words(236, 356, "kong.yml, or a database", size=12, colour=SOFT)

@@ -26,13 +26,29 @@ Check = Callable[..., list[Finding]]
 
 def adapter(kong: dict[str, Any]) -> dict[str, Any]:
     """The configuration of the adapter in a kong.yml."""
-    config: dict[str, Any] = plugins(kong)[0]["config"]
+    config: dict[str, Any] = plugin(kong, "yeastar-adapter")["config"]
     return config
 
 
 def plugins(kong: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = route(kong)["plugins"]
     return found
+
+
+def plugin(kong: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(entry for entry in plugins(kong) if entry["name"] == name)
+
+
+def guard(kong: dict[str, Any]) -> dict[str, Any]:
+    return plugin(kong, "post-function")
+
+
+def remove(name: str) -> Edit:
+    return lambda kong: plugins(kong).remove(plugin(kong, name))
+
+
+def remove_from(name: str, phase: str) -> Edit:
+    return lambda kong: plugin(kong, name)["config"].pop(phase)
 
 
 def route(kong: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +136,7 @@ def in_service(**settings: Any) -> Edit:
 
 
 def in_guard(**settings: Any) -> Edit:
-    return lambda kong: plugins(kong)[1].update(settings)
+    return lambda kong: guard(kong).update(settings)
 
 
 def beside(name: str, **config: Any) -> Edit:
@@ -206,12 +222,14 @@ FAULTS: list[tuple[str, str, Edit]] = [
         lambda kong: adapter(kong)["rate_limit"]["redis"].update(ssl=True, ssl_verify=False),
     ),
     # the guard
-    ("unguarded", "error", without(*PLUGINS, 1)),
+    ("unguarded", "error", remove("post-function")),
+    ("no-reader", "warning", remove("pre-function")),
+    ("reader-differs", "warning", remove_from("pre-function", "access")),
     ("unguarded", "error", in_guard(enabled=False)),
-    ("guard-incomplete", "error", without(*PLUGINS, 1, "config", "access")),
-    ("guard-incomplete", "error", without(*PLUGINS, 1, "config", "header_filter")),
-    ("guard-incomplete", "error", without(*PLUGINS, 1, "config", "body_filter")),
-    ("guard-differs", "warning", lambda kong: plugins(kong)[1]["config"].update(access=[STRIPPED])),
+    ("guard-incomplete", "error", remove_from("post-function", "access")),
+    ("guard-incomplete", "error", remove_from("post-function", "header_filter")),
+    ("guard-incomplete", "error", remove_from("post-function", "body_filter")),
+    ("guard-differs", "warning", lambda kong: guard(kong)["config"].update(access=[STRIPPED])),
     ("guard-path", "error", in_order(path="/api/v2/orders")),
     ("guard-bypass", "error", in_route(paths=["/api/v1"])),
     ("guard-bypass", "error", without("services", 0, "routes", 0, "paths")),
@@ -299,26 +317,26 @@ def test_one_reference_for_two_consumers_is_one_key(check: Check) -> None:
 def test_a_guard_for_another_order_path_is_the_same_guard(check: Check) -> None:
     def edit(kong: dict[str, Any]) -> None:
         adapter(kong)["order"]["path"] = "/api/v2/orders"
-        guard = plugins(kong)[1]["config"]
-        guard["access"] = [guard["access"][0].replace("/api/v1/sms/sends", "/api/v2/orders")]
+        config = guard(kong)["config"]
+        config["access"] = [config["access"][0].replace("/api/v1/sms/sends", "/api/v2/orders")]
 
     assert check(edit) == []
 
 
 def test_comments_and_layout_make_no_other_guard(check: Check) -> None:
     def edit(kong: dict[str, Any]) -> None:
-        guard = plugins(kong)[1]["config"]
-        guard["access"] = ["-- ours\n" + guard["access"][0].replace("\n", "\n\n  ")]
+        config = guard(kong)["config"]
+        config["access"] = ["-- ours\n" + config["access"][0].replace("\n", "\n\n  ")]
 
     assert check(edit) == []
 
 
-def test_the_guard_may_be_on_the_service_or_global(check: Check) -> None:
+def test_reader_and_guard_may_be_on_the_service_or_global(check: Check) -> None:
     def on_service(kong: dict[str, Any]) -> None:
-        kong["services"][0]["plugins"] = [plugins(kong).pop()]
+        kong["services"][0]["plugins"] = [plugins(kong).pop() for _ in range(2)]
 
     def everywhere(kong: dict[str, Any]) -> None:
-        kong["plugins"] = [plugins(kong).pop()]
+        kong["plugins"] = [plugins(kong).pop() for _ in range(2)]
 
     assert check(on_service) == []
     assert check(everywhere) == []
@@ -342,7 +360,7 @@ def test_flat_files_with_references_by_name_are_understood(check: Check) -> None
 
     def unguarded(kong: dict[str, Any]) -> None:
         edit(kong)
-        kong["plugins"].pop()
+        kong["plugins"] = [entry for entry in kong["plugins"] if entry["name"] != "post-function"]
 
     assert check(edit) == []
     assert ("unguarded", "error") in rules(check(unguarded))

@@ -1,4 +1,4 @@
-"""The guard that `yeastarctl` knows is the one of kong.yml."""
+"""The reader and the guard that `yeastarctl` knows are those of kong.yml."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import json
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from yeastar_adapter.ctl.check.guard import shipped
+from yeastar_adapter.ctl.check.functions import shipped
 
 from tests.unit.ctl.conftest import Cli
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_shipped_guard_is_kong_yml_s() -> None:
+def test_the_shipped_functions_are_kong_yml_s() -> None:
     kong = YAML(typ="safe").load(ROOT / "kong.yml")
-    config = kong["services"][0]["routes"][0]["plugins"][1]["config"]
-    assert {phase: [lua] for phase, lua in shipped().items()} == config, "run scripts/generate.py"
+    plugins = {plugin["name"]: plugin["config"] for plugin in kong["services"][0]["routes"][0]["plugins"]}
+    for name, phases in shipped().items():
+        assert {phase: [lua] for phase, lua in phases.items()} == plugins[name], "run scripts/generate.py"
 
 
-def test_the_printed_guard_is_yaml_to_paste(cli: Cli) -> None:
-    (printed,) = YAML(typ="safe").load(cli("config", "guard").stdout)
-    assert printed["name"] == "post-function"
-    assert {phase: lua for phase, (lua,) in printed["config"].items()} == shipped()
+def test_what_is_printed_is_yaml_to_paste(cli: Cli) -> None:
+    printed = YAML(typ="safe").load(cli("config", "guard").stdout)
+    found = {plugin["name"]: {phase: lua for phase, (lua,) in plugin["config"].items()} for plugin in printed}
+    assert found == shipped()
     assert json.loads(cli("config", "guard", "--json").stdout) == printed
 
 

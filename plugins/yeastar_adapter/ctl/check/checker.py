@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ... import config as plugin_config
 from ...schema import NAME, SCHEMA
-from . import consumers, guard, keys, neighbours, orders, rates, references, routing, schema
+from . import consumers, functions, keys, neighbours, orders, rates, references, routing, schema
 from .declared import FIELDS, Declared, Plugin, Route
 from .document import Node, Unreadable, read
 from .finding import Finding, error, warning
@@ -63,7 +63,7 @@ def _gateway(declared: Declared, environment: Environment) -> Iterator[Finding]:
     for adapter in adapters:
         yield from _instance(declared, adapter, environment)
     served = [route for route in declared.routes if any(_serves(adapter, route) for adapter in adapters)]
-    yield from routing.check(served, {guard.order_path_of(adapter) for adapter in adapters})
+    yield from routing.check(served, {functions.order_path_of(adapter) for adapter in adapters})
 
 
 def _entities(declared: Declared) -> Iterator[Finding]:
@@ -99,7 +99,7 @@ def _instance(declared: Declared, adapter: Plugin, environment: Environment) -> 
     if not any(finding.severity == "error" for finding in found):
         yield from _plugin_itself(config)
     routes = [route for route in declared.routes if _serves(adapter, route)]
-    yield from guard.check(declared, adapter, routes)
+    yield from functions.check(declared, adapter, routes)
     yield from neighbours.check(declared, adapter, routes)
     if not routes and not declared.kubernetes and adapter.consumer is None:
         yield warning("no-route", adapter.node, "no route leads to this instance", "put it on a route")

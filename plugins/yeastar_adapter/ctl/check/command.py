@@ -1,13 +1,14 @@
 """`yeastarctl config`: is this configuration good?"""
 
 import os
+import textwrap
 from pathlib import Path
 
 import click
 
 from .. import exits
 from ..terminal import Terminal, json_option, leave
-from . import guard as guard_rule
+from . import functions
 from .checker import check_files
 from .finding import Finding
 from .vault import read_env_file
@@ -64,21 +65,22 @@ def check(
 
 
 @group.command("guard", epilog=exits.EPILOG)
-@click.option("--order-path", default=guard_rule.ORDER_PATH, show_default=True, help="As `order.path` says.")
+@click.option("--order-path", default=functions.ORDER_PATH, show_default=True, help="As `order.path` says.")
 @json_option
 def guard(order_path: str, as_json: bool) -> None:
-    """Print the guard that belongs on every route with the adapter, as YAML to paste."""
+    """Print what belongs beside the adapter on every route, as YAML to paste: the reader and the guard."""
     terminal = Terminal(as_json)
-    lua = {
-        phase: text.replace(f'"{guard_rule.ORDER_PATH}"', f'"{order_path}"')
-        for phase, text in guard_rule.shipped().items()
-    }
-    terminal.document({"name": "post-function", "config": {phase: [text] for phase, text in lua.items()}})
-    terminal.say("- name: post-function\n  config:")
-    for phase, text in lua.items():
-        terminal.say(f"    {phase}:\n      - |")
-        for line in text.rstrip("\n").split("\n"):
-            terminal.say(f"        {line}" if line else "")
+    plugins = {name: functions.with_order_path(lua, order_path) for name, lua in functions.shipped().items()}
+    terminal.document(
+        [
+            {"name": name, "config": {phase: [lua] for phase, lua in phases.items()}}
+            for name, phases in plugins.items()
+        ]
+    )
+    for name, phases in plugins.items():
+        terminal.say(f"- name: {name}\n  config:")
+        for phase, lua in phases.items():
+            terminal.say(f"    {phase}:\n      - |\n{textwrap.indent(lua.rstrip(), ' ' * 8)}")
 
 
 def _show(terminal: Terminal, finding: Finding) -> None:
