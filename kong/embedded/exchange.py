@@ -19,6 +19,14 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+class BodyError(Exception):
+    """A request body that cannot be read. `status` is nginx's answer: 400, 408 or 413."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
 class Exchange:
     """The state of one request from its head to its log line.
 
@@ -192,7 +200,10 @@ class Exchange:
         return uri if mark < 0 else uri[:mark]
 
     async def read_body(self) -> bytes:
-        """The whole request body; read from the client once."""
+        """The whole request body; read from the client once.
+
+        Raises BodyError; ConnectionError when the client has gone.
+        """
         if self.body is None:
             self.body = await self.body_reader() if self.body_reader is not None else b""
             self.body_in_file = len(self.body) > self.worker.settings.client_body_buffer_size

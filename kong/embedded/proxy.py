@@ -120,7 +120,7 @@ def prepare(exchange: Exchange) -> None:
 
 def finish_request(exchange: Exchange) -> None:
     """What Kong does to the request after the access phase: the query string, and hop-by-hop headers."""
-    if exchange.request_uri.endswith("?") or exchange.args:
+    if str(exchange.ctx.get("request_uri", exchange.request_uri)).endswith("?") or exchange.args:
         exchange.upstream_uri += "?" + (exchange.args or "")
     remembered = exchange.ctx.get("cached_request_headers")
     if not isinstance(remembered, dict):
@@ -167,11 +167,13 @@ def request_bytes(exchange: Exchange, body: bytes) -> bytes:
     lines = [f"{exchange.method} {exchange.upstream_uri or '/'} HTTP/1.1"]
     if exchange.upstream_te:
         lines.append(f"TE: {exchange.upstream_te}")
-    lines.append(f"Via: {exchange.upstream_via}")
+    if exchange.upstream_via:
+        lines.append(f"Via: {exchange.upstream_via}")
     lines.append(f"Host: {exchange.upstream_host}")
     if exchange.upstream_upgrade:
         lines.append(f"Upgrade: {exchange.upstream_upgrade}")
-    lines.append(f"Connection: {exchange.upstream_connection}")
+    if exchange.upstream_connection:
+        lines.append(f"Connection: {exchange.upstream_connection}")
     for name in ("For", "Proto", "Host", "Port", "Path", "Prefix"):
         value = exchange.x_forwarded.get(name)
         if value:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from kong.embedded.exchange import Exchange
+from kong.embedded.exchange import BodyError, Exchange
 from kong.embedded.pdk import FUNCTIONS, invoke
 from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.values import narrow, octets, text, widen
@@ -226,8 +226,8 @@ class Event:
     def run(self, instance_id: Any, phase: str) -> asyncio.Future[str | None]:
         """Resolves to None, or to the reason why the event broke off.
 
-        Raises LuaError for a PDK call that failed, and PhaseEnd for one that ended the phase; of neither the plugin
-        server hears anything.
+        Raises LuaError for a PDK call that failed, PhaseEnd for one that ended the phase, BodyError for one that
+        wanted a body which cannot be read; of none of them the plugin server hears anything.
         """
         self._client.start_call(
             "plugin.HandleEvent", {"InstanceId": instance_id, "EventName": phase}, self._on_first
@@ -268,8 +268,8 @@ class Event:
     async def _after_body(self, args: list[Any]) -> None:
         try:
             await self._exchange.read_body()
-        except ConnectionError:
-            self._future.set_exception(LuaError("client closed the connection"))
+        except (BodyError, ConnectionError) as problem:  # nginx ends the request; the plugin server hears no more
+            self._future.set_exception(problem)
             return
         self._step(args)
 

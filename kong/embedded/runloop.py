@@ -9,7 +9,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from kong.embedded import errors, phases, proxy
-from kong.embedded.exchange import Exchange, now_ms
+from kong.embedded.exchange import BodyError, Exchange, now_ms
 from kong.embedded.pdk import client, response, service
 from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.upstream import BodyBroken, Connection, Head, UpstreamFailure
@@ -57,6 +57,11 @@ async def _serve(exchange: Exchange) -> None:
     except LuaError as problem:
         _lua_error(exchange, problem)
         streaming = None
+    except BodyError as problem:
+        exchange.worker.log.info(f"{problem} while reading client request body")
+        exchange.plugin = None
+        _unexpected(exchange, problem.status)
+        streaming = None
     if streaming is None:
         await _send_whole(exchange)
     else:
@@ -100,8 +105,6 @@ async def _rewrite_and_access(exchange: Exchange) -> tuple[Connection, Head, pro
         _answer(exchange, 503, "name resolution failed")
         return None
     exchange.proxied = True
-    if exchange.client_gone:
-        raise ConnectionError("client closed the connection")
     if exchange.buffered and exchange.upstream_upgrade:
         exchange.worker.log.notice(
             f"response buffering was turned off: connection upgrade ({exchange.upstream_upgrade})"
@@ -110,7 +113,10 @@ async def _rewrite_and_access(exchange: Exchange) -> tuple[Connection, Head, pro
     if exchange.buffered:
         await _proxy_buffered(exchange, target)
         return None
-    exchange.proxying = True
+    await exchange.read_body()
+    if exchange.client_gone:
+        raise ConnectionError("client closed the connection")
+    exchange.proxying = True  # from here on, and only here, nginx looks whether the client is still there
     exchange.proxy_latency = now_ms() - exchange.started
     started = now_ms()
     try:
@@ -263,7 +269,6 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
     await exchange.read_body()
     exchange.proxy_latency = now_ms() - exchange.started
     started = now_ms()
-    exchange.proxying = True
     try:
         connection, head = await proxy.send(exchange, target, worker)
         try:
@@ -284,11 +289,8 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
         worker.log.error(f'{problem} while reading upstream, request: "{exchange.request_line}"')
         exchange.waiting_time = now_ms() - started
         exchange.set_status(head.status)
-        exchange.errored = True
         _error_page(exchange)
         return
-    finally:
-        exchange.proxying = False
     exchange.waiting_time = now_ms() - started
     exchange.phase = phases.RESPONSE
     exchange.service_status = head.status
@@ -464,6 +466,7 @@ async def _send_whole(exchange: Exchange) -> None:
     """An answer that is complete in `exchange.response_body`."""
     _header_filter(exchange)
     body = exchange.response_body or b""
+    exchange.client.check_unread_body()
     head, has_body, chunked = _head(exchange)
     exchange.headers_sent = True
     out = head if exchange.http_version >= 1.0 else b""

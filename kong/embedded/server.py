@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kong.embedded import request_head, runloop
-from kong.embedded.exchange import Exchange
+from kong.embedded.exchange import BodyError, Exchange
 
 if TYPE_CHECKING:
     from kong.embedded.worker import Worker
@@ -23,6 +23,7 @@ LINGER_SECONDS = 5.0
 READ_AHEAD = 256 * 1024
 _MOST_HEAD = request_head.FIRST_BUFFER + (request_head.BUFFERS + 1) * request_head.BUFFER
 _END = re.compile(rb"\r?\n\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*?)?\r?")
 _serial = itertools.count(1)
 
 
@@ -50,6 +51,7 @@ class ClientConnection(asyncio.Protocol):
         self._remote = ("", 0)
         self._port = 0
         self._body_left: int | None = 0  # of the request under way, unread; None: chunked
+        self._decoder = _ChunkedBody(0)
 
     # -- asyncio
 
@@ -171,6 +173,8 @@ class ClientConnection(asyncio.Protocol):
         if exchange.status:
             exchange.keepalive = False
         self._body_left = None if exchange.chunked else exchange.body_length or 0
+        if exchange.chunked:
+            self._decoder = _ChunkedBody(self._worker.settings.client_max_body_size)
         self._exchange = exchange
         if not self._worker.settings.trusted_ips:
             pass
@@ -183,7 +187,7 @@ class ClientConnection(asyncio.Protocol):
             await runloop.serve(exchange)
             if exchange.keepalive and not exchange.client_gone:
                 await self._discard_body()
-        except (ConnectionError, asyncio.CancelledError):
+        except (BodyError, ConnectionError, asyncio.CancelledError):
             self.abort()
             return
         except BaseException:
@@ -257,12 +261,17 @@ class ClientConnection(asyncio.Protocol):
             self._waiter = None
 
     async def _read_body(self) -> bytes:
+        """Raises BodyError, ConnectionError."""
         exchange = self._exchange
         if exchange is None or self._body_left == 0:
             return b""
         self._continue(exchange)
         if self._body_left is None:
-            return await self._read_chunked()
+            decoder = self._decoder
+            while not decoder.feed(self._buffer):
+                await self._more()
+            self._body_left = 0
+            return bytes(decoder.body)
         length = self._body_left
         buffer = self._buffer
         while len(buffer) < length:
@@ -278,47 +287,88 @@ class ClientConnection(asyncio.Protocol):
         if expect is not None and expect.lower() == "100-continue" and exchange.http_version >= 1.1:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    async def _read_chunked(self) -> bytes:
-        body = bytearray()
-        while True:
-            line = await self._line()
-            size_text = line.partition(b";")[0].strip()
-            if not size_text or not all(digit in b"0123456789abcdefABCDEF" for digit in size_text):
-                raise ConnectionError("client sent invalid chunked body")
-            size = int(size_text, 16)
-            if size == 0:
-                while await self._line():
-                    pass
-                self._body_left = 0
-                return bytes(body)
-            while len(self._buffer) < size + 2:
-                await self._more()
-            body += self._buffer[:size]
-            if self._buffer[size : size + 2] != b"\r\n":
-                raise ConnectionError("client sent invalid chunked body")
-            del self._buffer[: size + 2]
+    def check_unread_body(self) -> None:
+        """nginx drops a request body that nobody has read while it answers, and gives up on one that is broken.
 
-    async def _line(self) -> bytes:
-        while True:
-            end = self._buffer.find(b"\n")
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                return line[:-1] if line.endswith(b"\r") else line
-            if len(self._buffer) > request_head.BUFFER:
-                raise ConnectionError("client sent invalid chunked body")
-            await self._more()
+        Raises ConnectionError: the client gets no answer.
+        """
+        exchange = self._exchange
+        if self._body_left is None and exchange is not None and exchange.body is None and not exchange.errored:
+            try:
+                if self._decoder.feed(self._buffer):
+                    self._body_left = 0
+            except BodyError as problem:
+                raise ConnectionError(str(problem)) from None
 
     async def _discard_body(self) -> None:
         """What nobody read of the request's body has to go before the next request."""
         if self._body_left is None:
-            await self._read_chunked()
+            while not self._decoder.feed(self._buffer):
+                await self._more()
+            self._body_left = 0
         while self._body_left:
             if not self._buffer:
                 await self._more()
             gone = min(self._body_left, len(self._buffer))
             del self._buffer[:gone]
             self._body_left -= gone
+
+
+class _ChunkedBody:
+    """A body in chunks, taken out of a buffer as it arrives."""
+
+    def __init__(self, limit: int) -> None:
+        self.body = bytearray()
+        self._limit = limit
+        self._left = 0  # of the present chunk, without the line break behind it
+        self._state = "size"
+
+    def feed(self, buffer: bytearray) -> bool:
+        """Whether the body is complete. Raises BodyError: 400 for broken chunks, 413 for too much."""
+        while True:
+            if self._state == "data":
+                part = buffer[: self._left]
+                self.body += part
+                del buffer[: len(part)]
+                self._left -= len(part)
+                if self._left:
+                    return False
+                self._state = "end"
+            if self._state == "end":
+                if len(buffer) < 2 and not buffer.startswith(b"\n"):
+                    return False
+                if not buffer.startswith((b"\r\n", b"\n")):
+                    raise BodyError(400, "client sent invalid chunked body")
+                del buffer[: 2 if buffer[0] == 13 else 1]
+                self._state = "size"
+            end = buffer.find(b"\n")
+            if end < 0:
+                self._check_size_line(bytes(buffer), complete=False)
+                return False
+            line = bytes(buffer[: end - 1 if end and buffer[end - 1] == 13 else end])
+            if self._state == "trailer":
+                del buffer[: end + 1]
+                if not line:
+                    return True
+                continue
+            size = self._check_size_line(line, complete=True)
+            del buffer[: end + 1]
+            if self._limit and len(self.body) + size > self._limit:
+                raise BodyError(413, "client intended to send too large chunked body")
+            self._left = size
+            self._state = "data" if size else "trailer"
+
+    def _check_size_line(self, line: bytes, *, complete: bool) -> int:
+        if self._state == "trailer":
+            if len(line) > request_head.BUFFER:
+                raise BodyError(400, "client sent too long trailer")
+            return 0
+        match = _CHUNK_SIZE.match(line)
+        if match is None or match.end() != len(line):
+            if complete or line.strip():
+                raise BodyError(400, "client sent invalid chunked body")
+            return 0
+        return int(match[1], 16)
 
 
 def _may_be_http(line: bytes | bytearray) -> bool:
@@ -341,4 +391,4 @@ def _real_ip(exchange: Exchange) -> None:
 
 def _expire(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
-        waiter.set_exception(ConnectionError("client timed out"))
+        waiter.set_exception(BodyError(408, "client timed out"))

@@ -84,6 +84,20 @@ def _packed(address: str) -> bytes:
         return b""
 
 
+def _captured_headers(exchange: Exchange) -> dict[str, Any] | None:
+    """What a subrequest says about its answer: names as sent, one value or a list, the length as a number."""
+    headers = exchange.service_headers
+    if headers is None:
+        return None
+    captured: dict[str, Any] = {}
+    for key, name, values in headers.items():
+        if key == "content-length":
+            captured[name] = int(values[0])
+        elif key not in ("connection", "keep-alive", "transfer-encoding"):
+            captured[name] = values[0] if len(values) == 1 else list(values)
+    return captured
+
+
 def _nginx_request_id(exchange: Exchange) -> str:
     """nginx's own id, another than Kong's."""
     value = exchange.ctx.get("__nginx_request_id")
@@ -178,7 +192,7 @@ _CONTEXT: dict[str, Callable[[Exchange], Any]] = {
     "authenticated_consumer": lambda e: e.consumer,
     "authenticated_credential": lambda e: e.credential,
     "buffered_body": lambda e: e.service_body,
-    "buffered_headers": lambda e: e.service_headers.table() if e.service_headers is not None else None,
+    "buffered_headers": lambda e: _captured_headers(e),
     "buffered_status": lambda e: e.service_status,
     "host_port": lambda e: e.port,
     "plugin_id": lambda e: e.plugin.id if e.plugin is not None else None,

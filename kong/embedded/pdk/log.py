@@ -65,11 +65,12 @@ def serialize(exchange: Exchange, *_: Any) -> dict[str, Any]:
     response_headers["connection"] = "keep-alive" if exchange.keepalive else "close"
     finished = exchange.finished_at or now_ms()
     latency = exchange.proxy_latency if exchange.proxy_latency is not None else exchange.response_latency
+    uri = exchange.ctx.get("request_uri", exchange.request_uri)
     root: dict[str, Any] = {
         "request": {
             "id": exchange.request_id,
-            "uri": exchange.request_uri,
-            "url": f"{exchange.scheme}://{exchange.host}:{exchange.port}{exchange.request_uri}",
+            "uri": uri,
+            "url": f"{exchange.scheme}://{exchange.host}:{exchange.port}{uri}",
             "querystring": decode_args(exchange.args or ""),
             "method": exchange.method,
             "headers": request_headers,
