@@ -90,10 +90,9 @@ def _router_error(route: Mapping[str, Any]) -> str | None:
     headers = [value for values in (route.get("headers") or {}).values() for value in values]
     # The router compares headers in lower case, and does not spare their expressions.
     for pattern in (*paths, *(value[2:].lower() for value in headers if value.startswith("~*"))):
-        try:
-            route_regex.compile_pattern(pattern)
-        except route_regex.InvalidRegex as error:
-            return f"Router Expression failed validation: regex parse error: {pattern}: {error}"
+        fault = route_regex.fault(pattern)
+        if fault is not None:
+            return f"Router Expression failed validation: regex parse error: {pattern}: {fault}"
     return None
 
 

@@ -26,6 +26,15 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise InvalidRegex(str(error)) from None
 
 
+def fault(pattern: str) -> str | None:
+    """What the router has against an expression, or None."""
+    try:
+        compile_pattern(pattern)
+    except InvalidRegex as error:
+        return str(error)
+    return None
+
+
 def pcre_error(pattern: str) -> str | None:
     """What is wrong with the expression's syntax, or None. Texts are Python's."""
     try:
