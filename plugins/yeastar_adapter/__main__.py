@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     from .gateway.call import SIGNATURE
     from .gateway.process import serve
     from .gateway.server import PluginSpec
+    from .observability import exporter
     from .plugin import Plugin
     from .schema import NAME, PRIORITY, SCHEMA
     from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         {"Content-Type": "application/json", **SIGNATURE},
     )
     spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort)
-    return serve(spec, argv)
+    return serve(spec, argv, observe=exporter.observe)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from .gateway.call import HANDED_OVER, Call
 from .gateway.consumers import authentication_for
 from .limits import open_limiter
 from .observability import logs
+from .observability.exporter import exporter_at
 from .yeastar.errors import NO_PERMISSION, SERVICE_UNAVAILABLE, Refusal
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Integration:
         self.settings = settings_of(config)
         self.authentication = authentication_for(self.settings)
         self.limiter = open_limiter(self.settings.rate_limit)
+        self._exporter = exporter_at(self.settings.metrics_listen)
         self._sessions: dict[Account, MerchantSession] = {}
         self._service_address: str | None = None
         # An instance of a consumer alone runs on every route that the consumer uses.

@@ -16,6 +16,7 @@ from .gateway.call import Call
 from .integration import Integration
 from .limits import LimiterUnavailable, Verdict
 from .observability import outcomes
+from .observability.outcomes import Fault
 from .translation import error_for
 from .yeastar.endpoints import Endpoint, endpoint_of
 from .yeastar.errors import (
@@ -127,19 +128,19 @@ def answering(call: Call) -> Iterator[None]:
     except LoginRefused as refused:
         _refuse(call, Refusal(NO_PERMISSION, reason=f"FutureSMS refuses the log-in: {refused}"))
     except Unreachable as unreachable:
-        _refuse(call, Refusal(SERVICE_UNAVAILABLE, reason=f"FutureSMS cannot be reached: {unreachable}"))
+        reason = f"FutureSMS cannot be reached: {unreachable}"
+        _refuse(call, Refusal(SERVICE_UNAVAILABLE, reason=reason), Fault.FUTURESMS)
 
 
-def _refuse(call: Call, refusal: Refusal) -> NoReturn:
-    outcomes.refused(call, refusal)
+def _refuse(call: Call, refusal: Refusal, fault: Fault | None = None) -> NoReturn:
+    outcomes.refused(call, refusal, fault)
     call.refuse(refusal)
 
 
 def _refusal(answer: Answer, wait: str | None) -> Refusal:
     error = error_for(answer)
     headers = {"Retry-After": str(retry_after.seconds(wait))} if error is TOO_MANY_REQUESTS else {}
-    said = " ".join(filter(None, (str(answer.status), answer.error_code, answer.reason)))
-    return Refusal(error, detail=_DETAIL.get(error), reason=f"FutureSMS answered {said}", headers=headers)
+    return Refusal(error, detail=_DETAIL.get(error), reason=outcomes.described(answer), headers=headers)
 
 
 def _quota_headers(verdict: Verdict | None) -> dict[str, str]:

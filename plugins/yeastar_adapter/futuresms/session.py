@@ -104,6 +104,17 @@ class MerchantSession:
                 return tokens.access
         return self._renewed(tokens)
 
+    @property
+    def token_seconds_left(self) -> float:
+        """What is left of the present access token's life; 0 when there is none."""
+        tokens = self._tokens
+        return 0.0 if tokens is None else max(0.0, tokens.access_life - (self._clock() - tokens.issued))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the last attempt has failed, and the next one has to wait."""
+        return self._pause is not None and self._clock() < self._pause.until
+
     def submit_again(self, path: str, body: bytes, rejected: str) -> tuple[Answer, str | None]:
         """Send an order that was answered 401, with a token other than the rejected one.
 

@@ -82,6 +82,13 @@ class Call:
             self._request_line = str(line or "")
         return self._request_line
 
+    @property
+    def known_request_line(self) -> str | None:
+        """The same, if it is known without asking Kong."""
+        if self._request_line is None and self._handed_over is not None:
+            return self.request_line()
+        return self._request_line
+
     def body(self) -> bytes:
         """The whole body."""
         body = self._read("body")
@@ -122,11 +129,10 @@ class Call:
         return order if isinstance(order, dict) else None
 
     def upstream_milliseconds(self) -> float | None:
-        """How long FutureSMS took, as nginx measured it."""
-        try:
-            return round(float(self.kong.nginx.get_var("upstream_response_time")) * 1000, 1)
-        except (TypeError, ValueError):
-            return None
+        """In the response phase: how long Kong has waited for FutureSMS."""
+        # Kong's own measure, from its context: nginx's `upstream_response_time` is not set while Kong buffers.
+        waited = self.kong.nginx.get_ctx("KONG_WAITING_TIME")
+        return waited if isinstance(waited, int | float) else None
 
     def reply(self, reply: Reply) -> NoReturn:
         """Answer 200; the last thing that a handler does."""

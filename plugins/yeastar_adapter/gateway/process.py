@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Callable
 
 from . import stderr
 from .bounds import Bounds
@@ -17,9 +18,14 @@ from .server import PluginSpec, Server
 log = logging.getLogger(__name__)
 
 
-def serve(spec: PluginSpec, argv: list[str] | None = None, bounds: Bounds | None = None) -> int:
+def serve(
+    spec: PluginSpec,
+    argv: list[str] | None = None,
+    bounds: Bounds | None = None,
+    observe: Callable[[Server], object] | None = None,
+) -> int:
     """Do what the command line says: dump the plugin's description, or serve it until told to stop. Returns
-    the exit status.
+    the exit status. `observe` is called with the server before it serves.
 
     The process must have been monkey-patched by gevent before anything that uses sockets or threads was
     imported.
@@ -38,7 +44,10 @@ def serve(spec: PluginSpec, argv: list[str] | None = None, bounds: Bounds | None
         sys.stderr.write(f"{spec.name}: {failure}\n")
         return 1
     log.info("%s %s serves at %s", spec.name, spec.version, path)
-    Server(spec, bounds or Bounds(), listener).run()
+    server = Server(spec, bounds or Bounds(), listener)
+    if observe is not None:
+        observe(server)
+    server.run()
     log.info("stopped")
     return 0
 

@@ -101,6 +101,11 @@ class Server:
         self._stop_by: float | None = None
         self._stopped = Occurrence()
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether the socket's path is no longer this server's, as after `kong reload`."""
+        return not self._listener.owns_path
+
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, or until the process that started this one is gone."""
         loop = self._hub.loop

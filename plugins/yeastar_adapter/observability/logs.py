@@ -11,14 +11,23 @@ FIELDS = "fields"
 """The attribute of a log record that holds its facts by name: `log.info("…", extra={FIELDS: {…}})`."""
 
 
+LONGEST = 1800
+"""Bytes of a JSON line: nginx cuts what Kong logs at 2048, the time and more before it included, and half an
+object is none."""
+
+_started_at: int | None = None
+
+
 def configure(level: str, style: str) -> None:
     """Apply a configuration to the log of this process; the last one that is loaded wins.
 
     A process that was started with `-v` stays verbose.
     """
+    global _started_at
     root = logging.getLogger()
-    if root.level != logging.DEBUG or level == "debug":
-        root.setLevel(level.upper())
+    if _started_at is None:
+        _started_at = root.level
+    root.setLevel(logging.DEBUG if _started_at == logging.DEBUG else level.upper())
     for handler in root.handlers:
         handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
 
@@ -49,7 +58,25 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _shortened(line)
+
+
+def _shortened(line: dict[str, Any]) -> str:
+    """The line as JSON; too long, it loses the middle of its longest text: a traceback tells most at its end."""
+    text = json.dumps(line, default=str)
+    for _ in line:
+        if len(text) <= LONGEST:
+            break
+        name = max(line, key=lambda name: len(str(line[name])))
+        value = str(line[name])
+        # A character is at least a byte of JSON.
+        keep = max(0, len(value) - (len(text) - LONGEST) - len(_GAP))
+        line[name] = value[: keep // 3] + _GAP + value[len(value) - (keep - keep // 3) :]
+        text = json.dumps(line, default=str)
+    return text
+
+
+_GAP = " [...] "
 
 
 def _word(value: Any) -> str:

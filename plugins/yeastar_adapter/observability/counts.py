@@ -1,0 +1,64 @@
+"""What is counted of requests: plain numbers, so that counting costs a message next to nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ..gateway.statistics import Histogram
+
+CONSUMERS = 1000
+"""So many consumers are counted by name."""
+
+OTHER = "other"
+"""All others are counted under this one."""
+
+LIMITER_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Counts:
+    """Running totals of the requests of this process; read at any time, and never reset.
+
+    Consumers are named only once they are authenticated: a stranger's requests are counted under "", and
+    cannot make names.
+    """
+
+    __slots__ = (
+        "_labels",
+        "accepted",
+        "accepted_last",
+        "answers",
+        "forwarded",
+        "limiter_wait",
+        "refused",
+        "submitted_again",
+        "token_wait",
+        "verified",
+    )
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {"": ""}
+        self.forwarded: dict[str, int] = defaultdict(int)
+        """Orders handed to Kong, by consumer."""
+        self.accepted = 0
+        """Orders that FutureSMS has taken. The consumer is not known here without asking Kong once more."""
+        self.accepted_last = 0.0
+        """When it took the last one, in seconds of Unix time."""
+        self.verified: dict[str, int] = defaultdict(int)
+        """Keys found good, by consumer."""
+        self.refused: dict[tuple[str, str, str, str], int] = defaultdict(int)
+        """Errors that a PBX was answered, by consumer, endpoint, Yeastar code, and whose it is to mend."""
+        self.answers: dict[tuple[str, str], int] = defaultdict(int)
+        """What FutureSMS answered to orders, by HTTP status, and Yeastar code ("": accepted)."""
+        self.submitted_again = 0
+        """Orders that FutureSMS had answered 401."""
+        self.limiter_wait = Histogram(LIMITER_BOUNDS)
+        self.token_wait = Histogram()
+
+    def label(self, consumer: str) -> str:
+        """The name that a consumer is counted under."""
+        label = self._labels.get(consumer)
+        if label is None:
+            if len(self._labels) > CONSUMERS:
+                return OTHER
+            label = self._labels[consumer] = consumer
+        return label

@@ -1,0 +1,272 @@
+"""The metrics of this process in Prometheus' words. Nothing is computed before Prometheus asks."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import gevent
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from .. import __version__
+from ..futuresms.session import MerchantSession
+from ..futuresms.sessions import open_sessions
+from ..gateway.statistics import Histogram
+from ..limits import limiters
+from . import outcomes
+
+if TYPE_CHECKING:
+    from ..gateway.server import Server
+
+_PREFIX = "yeastar_adapter_"
+
+# Metric, field of `limits.Statistics`, documentation.
+_REDIS = (
+    ("redis_losses", "redis_losses", "How often Redis went away."),
+    (
+        "redis_failures",
+        "redis_failures",
+        "Requests that Redis did not answer in time, or not with a verdict.",
+    ),
+    ("redis_fallbacks", "fallbacks", "Requests counted in this process because Redis was away."),
+    ("redis_round_trips", "redis_round_trips", "Exchanges with Redis."),
+    ("redis_connections", "redis_connections", "Connections to Redis that were established."),
+    ("redis_script_loads", "script_loads", "How often Redis did not know the script, and was sent it."),
+)
+
+
+def registry_of(server: Server | None) -> CollectorRegistry:
+    """Everything that is exported: of requests, of what they use, and of the plugin server and its process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Unhurried(Requests()))
+    registry.register(_Unhurried(Resources()))
+    if server is not None:
+        registry.register(_Unhurried(PluginServer(server)))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class _Unhurried(Collector):
+    """Lets the event loop run between two metrics: a thousand consumers are a few milliseconds of work."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._collector.collect():
+            yield metric
+            gevent.sleep(0)
+
+
+class Requests(Collector):
+    """What became of requests: `outcomes.counts`."""
+
+    def collect(self) -> Iterator[Metric]:
+        counts = outcomes.counts
+        yield _counter(
+            "orders_forwarded",
+            "Orders handed to Kong, which proxies them to FutureSMS.",
+            counts.forwarded,
+            "consumer",
+        )
+        yield _counter("orders_accepted", "Orders that FutureSMS has taken.", counts.accepted)
+        yield _gauge(
+            "last_order_accepted_timestamp_seconds",
+            "When FutureSMS took the last order, in Unix time; 0: none since the start.",
+            counts.accepted_last,
+        )
+        yield _counter("keys_verified", "Keys that a PBX had verified.", counts.verified, "consumer")
+        yield _counter(
+            "refusals",
+            "Errors answered to a PBX. consumer: empty where nobody was authenticated; endpoint: empty where "
+            "nobody looked; fault: who can mend it (pbx, setup, futuresms, gateway).",
+            counts.refused,
+            "consumer",
+            "endpoint",
+            "code",
+            "fault",
+        )
+        yield _counter(
+            "upstream_answers",
+            "Answers of FutureSMS to orders, by HTTP status and the Yeastar code that they became (empty: "
+            "accepted).",
+            counts.answers,
+            "status",
+            "code",
+        )
+        yield _counter(
+            "orders_submitted_again",
+            "Orders that FutureSMS had answered 401, submitted once more with a new token.",
+            counts.submitted_again,
+        )
+        yield _histogram(
+            "limiter_wait_seconds", "What a request waited for its rate to be counted.", counts.limiter_wait
+        )
+        yield _histogram(
+            "token_wait_seconds",
+            "What a message waited for an access token: next to nothing, or a log-in.",
+            counts.token_wait,
+        )
+
+
+class Resources(Collector):
+    """What requests use: rate limiters and Merchant sessions."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._limiters()
+        yield from self._sessions()
+
+    def _limiters(self) -> Iterator[Metric]:
+        statistics = [limiter.statistics for limiter in limiters()]
+
+        def total(name: str) -> int:
+            return sum(getattr(one, name) for one in statistics)
+
+        requests = {"local": total("local_requests"), "redis": total("redis_requests")}
+        yield _counter("limiter_requests", "Requests counted, by where.", requests, "counted_in")
+        if len(statistics) > 1:  # the first one is local
+            away = any(one.redis_away for one in statistics)
+            yield _gauge(
+                "redis_up", "Whether the limiter's Redis answers (0: one of them does not).", not away
+            )
+        for name, field, documentation in _REDIS:
+            yield _counter(name, documentation, total(field))
+
+    def _sessions(self) -> Iterator[Metric]:
+        labels = ("account", "address")
+        # More than one for an account and address while its password is being changed.
+        sessions: dict[tuple[str, str], list[MerchantSession]] = {}
+        for session in open_sessions():
+            address = urlsplit(session.account.base_url)
+            sessions.setdefault((session.account.username, address.netloc.rpartition("@")[2]), []).append(
+                session
+            )
+
+        def total(name: str) -> dict[tuple[str, str], float]:
+            return {key: sum(getattr(one, name) for one in group) for key, group in sessions.items()}
+
+        yield _counter("session_logins", "Log-ins at FutureSMS that were tried.", total("logins"), *labels)
+        yield _counter(
+            "session_refreshes", "Tokens renewed with a refresh token.", total("refreshes"), *labels
+        )
+        yield _counter("session_failures", "Attempts to get a token that failed.", total("failures"), *labels)
+        yield _gauge(
+            "session_token_seconds",
+            "What is left of the access token's life, in seconds; 0: there is none.",
+            {key: max(one.token_seconds_left for one in group) for key, group in sessions.items()},
+            *labels,
+        )
+        yield _gauge(
+            "session_paused",
+            "Whether FutureSMS has refused the last attempt, or could not be reached, and the next one has to wait.",
+            {key: any(one.paused for one in group) for key, group in sessions.items()},
+            *labels,
+        )
+
+
+class PluginServer(Collector):
+    """The process itself: events, PDK calls, instances."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def collect(self) -> Iterator[Metric]:
+        server, statistics = self._server, self._server.statistics
+        info = {"version": __version__, "python": platform.python_version()}
+        yield InfoMetricFamily(f"{_PREFIX}build", "The plugin's version, and Python's.", info)
+        yield _counter("events", "Events of Kong that were handled.", statistics.events, "phase")
+        yield _histogram(
+            "event_duration_seconds",
+            "From an event's first message to its last, Kong's PDK calls included.",
+            statistics.durations,
+            "phase",
+        )
+        ended = {
+            "failed": statistics.failed,
+            "timed_out": statistics.timed_out,
+            "abandoned": statistics.abandoned,
+        }
+        yield _counter(
+            "events_lost",
+            "Events that did not end as they should: failed (an exception; the PBX got 10007), timed_out (no answer "
+            "in time), abandoned (Kong never came back).",
+            ended,
+            "how",
+        )
+        yield _gauge("open_events", "Events under way.", len(server.events))
+        yield _counter("pdk_calls", "PDK calls made.", statistics.pdk_calls)
+        yield _counter("pdk_errors", "PDK calls that Kong answered with an error.", statistics.pdk_errors)
+        yield _gauge(
+            "instances", "Configurations that are loaded, one for each nginx worker.", len(server.instances)
+        )
+        yield _counter("instances_started", "Configurations that were loaded.", statistics.started_instances)
+        yield _counter(
+            "instances_failed",
+            "Configurations that could not be used: their requests are refused.",
+            statistics.failed_instances,
+        )
+        yield _gauge("kong_connections", "Connections of Kong's that are open.", len(server.connections))
+        yield _counter(
+            "kong_connections_accepted", "Connections that Kong has made.", statistics.accepted_connections
+        )
+        yield _counter(
+            "kong_connections_malformed",
+            "Connections closed because what came was not the protocol.",
+            statistics.malformed,
+        )
+
+
+def _samples(values: Mapping[Any, Any] | float) -> Iterable[tuple[list[str], Any]]:
+    if not isinstance(values, Mapping):
+        return [([], values)]
+    return [([key] if isinstance(key, str) else list(key), value) for key, value in list(values.items())]
+
+
+def _counter(
+    name: str, documentation: str, values: Mapping[Any, float] | float, *labels: str
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(_PREFIX + name, documentation, labels=labels)
+    for key, value in _samples(values):
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(
+    name: str, documentation: str, values: Mapping[Any, float] | float, *labels: str
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(_PREFIX + name, documentation, labels=labels)
+    for key, value in _samples(values):
+        family.add_metric(key, float(value))
+    return family
+
+
+def _histogram(
+    name: str, documentation: str, values: Mapping[str, Histogram] | Histogram, *labels: str
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(_PREFIX + name, documentation, labels=labels)
+    if isinstance(values, Histogram):
+        family.add_metric([], _buckets(values), values.seconds)
+    else:
+        for key, histogram in list(values.items()):
+            family.add_metric([key], _buckets(histogram), histogram.seconds)
+    return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    """Upper bound → how many are not above it."""
+    so_far = 0
+    buckets = []
+    for bound, count in zip((*map(str, histogram.bounds), "+Inf"), histogram.counts, strict=True):
+        so_far += count
+        buckets.append((bound, float(so_far)))
+    return buckets
