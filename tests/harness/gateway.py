@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -97,8 +98,10 @@ class EmbeddedGateway(Gateway):
         kong_conf: Path = ROOT / "kong" / "kong.conf",
         options: Sequence[str] = (),
     ) -> None:
-        self.prefix = directory / "prefix"
-        self.prefix.mkdir(parents=True, exist_ok=True)
+        # A short path: that of a Unix socket has at most 107 characters.
+        self._temporary = tempfile.TemporaryDirectory(prefix="kong-", ignore_cleanup_errors=True)
+        self.prefix = Path(self._temporary.name)
+        directory.mkdir(parents=True, exist_ok=True)
         declared = directory / "kong.yml"
         declared.write_text(kong_yml if isinstance(kong_yml, str) else json.dumps(kong_yml))
         command: list[str | Path] = [sys.executable, "-m", "kong.embedded", "--kong-yml", declared]
@@ -170,9 +173,11 @@ class EmbeddedGateway(Gateway):
         self.loaded = None
 
     def stop(self) -> int:
-        """SIGTERM. Returns its exit status."""
+        """SIGTERM, for good. Returns its exit status."""
         self.cont_plugin_server()
-        return self._child.stop(20)
+        status = self._child.stop(20)
+        self._temporary.cleanup()
+        return status
 
     def _signal_plugin_server(self, number: signal.Signals) -> list[int]:
         pids = self.plugin_server_pids()
