@@ -221,6 +221,8 @@ FAULTS: list[tuple[str, str, Edit]] = [
         "warning",
         lambda kong: adapter(kong)["rate_limit"]["redis"].update(ssl=True, ssl_verify=False),
     ),
+    ("metrics-address", "warning", in_config(metrics={"listen": "9542"})),
+    ("metrics-address", "warning", in_config(metrics={"listen": "unix:metrics.sock"})),
     # the guard
     ("unguarded", "error", remove("post-function")),
     ("no-reader", "warning", remove("pre-function")),
@@ -273,6 +275,8 @@ def test_every_rule_that_the_checks_can_report_is_tested() -> None:
 
 
 HARMLESS: list[Edit] = [
+    in_config(metrics={"listen": "127.0.0.1:9542"}),
+    in_config(metrics={"listen": "unix:/run/metrics.sock"}),
     in_rates(second=60, minute=60),
     in_rates(second=None, minute=None, day=100),
     set_key("{vault://hcv/pbx/acme}"),

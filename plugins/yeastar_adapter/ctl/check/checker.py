@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ... import config as plugin_config
 from ...schema import NAME, SCHEMA
-from . import consumers, functions, keys, neighbours, orders, rates, references, routing, schema
+from . import consumers, functions, keys, metrics, neighbours, orders, rates, references, routing, schema
 from .declared import FIELDS, Declared, Plugin, Route
 from .document import Node, Unreadable, read
 from .finding import Finding, error, warning
@@ -92,6 +92,7 @@ def _instance(declared: Declared, adapter: Plugin, environment: Environment) -> 
         *references.check(config, environment),
         *orders.check(config, environment),
         *rates.check(config),
+        *metrics.check(config),
     ]
     if not declared.kubernetes or declared.consumers:
         found += consumers.check(declared, adapter)
