@@ -52,13 +52,10 @@ class Node:
         self,
         consumer: str = "acme",
         times: int = 1,
-        *,
-        at_once: bool = True,
-        busy_seconds: float = 0,
-        **rates: int,
+        **rates_and_options: Any,
     ) -> list[Any]:
-        """Verdicts of so many requests, made together unless `at_once` is false; None: limiter unavailable."""
-        self.begin_admitting(consumer, times, at_once=at_once, busy_seconds=busy_seconds, **rates)
+        """Verdicts of so many requests, together unless `at_once` is false; None: limiter unavailable."""
+        self.begin_admitting(consumer, times, **rates_and_options)
         return self.end()
 
     def begin_admitting(self, consumer: str, times: int, **options: Any) -> None:

@@ -7,6 +7,7 @@ Takes one command a line on standard input, a JSON object, and answers it with o
     {"do": "admit", "consumer": "acme", "rates": {"second": 5}, "times": 10}      in parallel, unless "at_once": false
         [[true, 5, 4, 1, 0], …]     a verdict each; null: LimiterUnavailable
     {"do": "admit", …, "busy_seconds": 1}   keep the processor busy while the answers come in
+    {"do": "admit", …, "kill_first": true}  kill the greenlet of the first request while it waits
     {"do": "ask", "times": 1000}            ask Redis, whatever came of it before, and count what went wrong
     {"do": "statistics"}  {"do": "resources"}
 """
@@ -27,6 +28,7 @@ from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
 import psutil  # noqa: E402
+from gevent.fileobject import FileObject  # noqa: E402
 from greenlet import greenlet  # noqa: E402
 from yeastar_adapter.limits import (  # noqa: E402
     LimiterUnavailable,
@@ -52,6 +54,7 @@ class Node:
         times: int = 1,
         at_once: bool = True,
         busy_seconds: float = 0,
+        kill_first: bool = False,
     ) -> list[tuple[Any, ...] | None]:
         asked = Rates(**(rates or {"minute": 5}))
 
@@ -65,6 +68,9 @@ class Node:
             return [one() for _ in range(times)]
         waiting = [gevent.spawn(one) for _ in range(times)]
         gevent.spawn(_keep_busy, busy_seconds)
+        if kill_first:
+            gevent.sleep(0)
+            waiting.pop(0).kill(block=False)
         return [greenlet.get() for greenlet in waiting]
 
     def ask(self, times: int) -> int:
@@ -98,7 +104,8 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     redis = RedisSettings(**given.pop("redis", {}))
     node = Node(RateLimitSettings(**given, redis=redis))
-    for line in iter(sys.stdin.readline, ""):
+    # A plain read would hold up every greenlet.
+    for line in FileObject(sys.stdin.fileno(), "r", close=False):
         command = json.loads(line)
         answer = getattr(node, command.pop("do"))(**command)
         print(json.dumps(answer), flush=True)

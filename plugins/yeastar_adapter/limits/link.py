@@ -66,6 +66,7 @@ class Link:
         self._statistics = statistics
         self._connection = _connection(settings)
         self._connected = False
+        self._grace = settings.timeout_ms / 1000 / 4
         self._busy = False
         self._waiting: list[Question] = []
         self._unread: deque[Question] = deque()
@@ -102,18 +103,25 @@ class Link:
     def _serve(self, batch: list[Question]) -> None:
         try:
             self._exchange(batch)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever
             self._disconnect()
-            for question in _unanswered(batch):
+            failed, self._waiting = batch + self._waiting, []
+            for question in _unanswered(failed):
                 question.answer.set(error)
-            if not isinstance(error, Exception):
-                raise
+        except BaseException:
+            # The greenlet that was to serve all was killed: somebody else has to.
+            self._disconnect()
+            self._waiting = _unanswered(batch) + self._waiting
+            raise
 
     def _exchange(self, batch: list[Question]) -> None:
         """Have all of the batch answered before the first deadline in it."""
-        deadline = min([question.deadline for question in batch])
-        if not _within(deadline - time.monotonic(), lambda: self._put(batch)):
-            # The time may be up because this process was busy with something else, and the answers lie there unread.
+        patience = min([question.deadline for question in batch]) - time.monotonic()
+        # This process may have been busy with something else for so long that the time is up before Redis was asked,
+        # or while the answers lie there unread: no reason to think that Redis is away.
+        if patience <= 0:
+            patience = self._grace
+        if not _within(patience, lambda: self._put(batch)):
             _within(0, self._read)
         if _unanswered(batch):
             raise TimeoutError("no answer in time")
@@ -140,12 +148,12 @@ class Link:
             self._connection.connect()
             self._connected = True
             self._statistics.redis_connections += 1
-        words = []
+        commands = []
         for question in questions:
             if question.asking:
-                words.append(_words(b"ASKING"))
-            words.append(command(question.key, question.rates))
-        self._connection.send_packed_command([b"".join(words)])
+                commands.append(_ASKING)
+            commands.append(command(question.key, question.rates))
+        self._connection.send_packed_command([b"".join(commands)])
         self._statistics.redis_round_trips += 1
         self._unread.extend(questions)
         self._read()
@@ -153,10 +161,9 @@ class Link:
     def _read(self) -> None:
         while self._unread:
             question = self._unread[0]
-            if question.asking:
-                self._reply()
-                question.asking = False
             reply = self._reply()
+            if reply == b"OK" and question.asking:
+                continue  # that was the answer to ASKING
             self._unread.popleft()
             if isinstance(reply, NoScriptError):
                 self._script_unknown.append(question)
@@ -209,7 +216,7 @@ def _unanswered(batch: list[Question]) -> list[Question]:
 
 def _within(seconds: float, action: Callable[[], None]) -> bool:
     """Run `action`; False if it took too long and was broken off."""
-    timer = gevent.Timeout.start_new(max(seconds, 0))
+    timer = gevent.Timeout.start_new(seconds)
     try:
         action()
     except gevent.Timeout as timeout:
@@ -218,10 +225,17 @@ def _within(seconds: float, action: Callable[[], None]) -> bool:
         return False
     finally:
         timer.close()
-        timer.__traceback__ = (
-            None  # else the frames, and the sockets in them, stay until the garbage collector comes
-        )
+        # Its frames know it, and it knows them: they and their sockets would wait for the garbage collector.
+        timer.__traceback__ = None
     return True
+
+
+def _words(*words: bytes) -> bytes:
+    """A command in Redis's protocol."""
+    return b"".join([b"*%d\r\n" % len(words), *[b"$%d\r\n%s\r\n" % (len(word), word) for word in words]])
+
+
+_ASKING = _words(b"ASKING")
 
 
 @lru_cache(maxsize=10_000)
@@ -236,8 +250,3 @@ def _eval(key: str, rates: Rates) -> bytes:
 def _arguments(key: str, rates: Rates) -> list[bytes]:
     numbers = [b"%d" % number for window in rates.windows for number in window]
     return [b"1", key.encode(), *numbers]
-
-
-def _words(*words: bytes) -> bytes:
-    """A command in Redis's protocol."""
-    return b"".join([b"*%d\r\n" % len(words), *[b"$%d\r\n%s\r\n" % (len(word), word) for word in words]])

@@ -19,9 +19,7 @@ from .window import UNLIMITED, Verdict
 
 log = logging.getLogger(__name__)
 
-PROBE_SECONDS = 0.5
-"""While Redis is away it is tried this often, by nobody's request."""
-
+_FIRST_PROBE_SECONDS, _LAST_PROBE_SECONDS = 0.5, 2.0
 _PROBE_RATES = Rates(second=1_000_000)
 _REDIRECTIONS = 3
 
@@ -119,9 +117,11 @@ class RedisLimiter:
 
 def _watch(limiter: weakref.ref[RedisLimiter], key: str, since: float) -> None:
     """Probe until Redis is back, or nobody has the limiter any more."""
+    pause = _FIRST_PROBE_SECONDS
     while True:
-        gevent.sleep(PROBE_SECONDS)
+        gevent.sleep(pause)
         watched = limiter()
         if watched is None or watched._probe(key, since):
             return
         del watched
+        pause = min(2 * pause, _LAST_PROBE_SECONDS)

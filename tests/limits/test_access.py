@@ -1,0 +1,91 @@
+"""Servers that ask who is there, and connections that nobody else can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.harness.link import CA_CERTIFICATE
+from tests.harness.redis import RedisServer
+from tests.limits.conftest import Node, passed
+
+SCRIPT_ALONE = "on >hunter2 ~yeastar-adapter:* +evalsha +eval +time +get +set"
+
+
+def test_a_server_with_a_password(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(password="sesame")
+    node = start_node(redis.settings(), fault_tolerant=False)
+    assert passed(node.admit(times=6, minute=5)) == 5
+
+
+@pytest.mark.parametrize("password", [None, "", "wrong"])
+def test_a_server_with_another_password(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node], password: str | None
+) -> None:
+    redis = start_redis(password="sesame")
+    node = start_node({**redis.settings(), "password": password}, fault_tolerant=False)
+    assert node.admit(times=6, minute=5) == [None] * 6
+
+
+def test_a_user_who_may_do_nothing_but_limit(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(password="sesame", users={"limiter": SCRIPT_ALONE})
+    settings = {**redis.settings(), "username": "limiter", "password": "hunter2"}
+    node = start_node(settings, fault_tolerant=False)
+    assert passed(node.admit(times=6, minute=5)) == 5
+    assert node.statistics()["redis_failures"] == 0
+
+
+def test_a_user_who_may_not_even_do_that(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(users={"reader": "on >hunter2 ~* +get +evalsha +eval +time"})
+    settings = {**redis.settings(), "username": "reader", "password": "hunter2"}
+    node = start_node(settings, fault_tolerant=False)
+    assert node.admit(times=2, minute=5) == [None] * 2
+    assert "NoPermissionError" in node.log() or "NOPERM" in node.log() or "can't run" in node.log()
+
+
+def test_another_database(redis: RedisServer, start_node: Callable[..., Node]) -> None:
+    node = start_node({**redis.settings(), "database": 3})
+    assert passed(node.admit(times=6, minute=5)) == 5
+    with redis.client() as client:
+        assert client.dbsize() == 0
+        client.select(3)
+        assert client.dbsize() == 1
+
+
+def test_tls_with_a_password_and_a_certificate_that_nobody_checks(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(tls=True, password="sesame")
+    node = start_node(redis.settings(), fault_tolerant=False)
+    assert passed(node.admit(times=200, minute=50)) == 50
+
+
+def test_tls_with_a_certificate_of_a_known_authority(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(tls=True)
+    node = start_node(
+        {**redis.settings(), "ssl_verify": True}, {"SSL_CERT_FILE": str(CA_CERTIFICATE)}, fault_tolerant=False
+    )
+    assert passed(node.admit(times=6, minute=5)) == 5
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(tls=True)
+    node = start_node({**redis.settings(), "ssl_verify": True}, fault_tolerant=False)
+    assert node.admit(times=2, minute=5) == [None] * 2
+    assert "CERTIFICATE_VERIFY_FAILED" in node.log()
+
+
+def test_tls_that_the_server_does_not_speak(redis: RedisServer, start_node: Callable[..., Node]) -> None:
+    node = start_node({**redis.settings(), "ssl": True, "timeout_ms": 500}, fault_tolerant=False)
+    assert node.admit(times=2, minute=5) == [None] * 2
