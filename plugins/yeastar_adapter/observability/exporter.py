@@ -76,14 +76,17 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `127.0.0.1:9542`, `[::1]:9542` or `unix:/path`. Raises ValueError with the reason."""
+        """Read `127.0.0.1:9542`, `[::1]:9542` or `unix:/path`. Raises ValueError with the reason.
+
+        Port 0 is any free one, which the log names.
+        """
         if text.startswith("unix:"):
             path = text.removeprefix("unix:")
             if not path.startswith("/"):
                 raise ValueError(f"'{text}' names no absolute path")
             return cls(text, path=path)
         match = _TCP.fullmatch(text)
-        if match is None or not 0 < int(match["port"]) < 65536:
+        if match is None or int(match["port"]) > 65535:
             raise ValueError(f"'{text}' is neither HOST:PORT nor unix:/PATH")
         return cls(text, host=match["v6"] or match["host"], port=int(match["port"]))
 
@@ -120,6 +123,12 @@ class Listening:
     socket: Any
     listener: Listener | None = None
 
+    def __str__(self) -> str:
+        if self.listener is not None:
+            return f"unix:{self.listener.path}"
+        host, port = self.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}/metrics" if ":" in host else f"http://{host}:{port}/metrics"
+
     def close(self) -> None:
         if self.listener is not None:
             self.listener.withdraw()
@@ -148,7 +157,7 @@ def _serve(address: Address, server: Server | None) -> None:
     web = _web_server(listening.socket, registry_application(server))
     try:
         web.start()
-        log.info("metrics are served at %s", address.text)
+        log.info("metrics are served at %s", listening)
         while not _is_superseded(server):
             gevent.sleep(RETRY)
         log.info("metrics at %s are left to the server that has taken over", address.text)

@@ -64,19 +64,22 @@ class JsonFormatter(logging.Formatter):
 def _shortened(line: dict[str, Any]) -> str:
     """The line as JSON; too long, it loses the middle of its longest text: a traceback tells most at its end."""
     text = json.dumps(line, default=str)
-    for _ in line:
+    for _ in range(_CUTS):
         if len(text) <= LONGEST:
             break
         name = max(line, key=lambda name: len(str(line[name])))
         value = str(line[name])
-        # A character is at least a byte of JSON.
-        keep = max(0, len(value) - (len(text) - LONGEST) - len(_GAP))
+        # As much of it as there is room for, by what its characters take in JSON on average.
+        taken = len(json.dumps(value))
+        room = max(0, LONGEST - (len(text) - taken) - len(_GAP))
+        keep = len(value) * room // (taken + 1)
         line[name] = value[: keep // 3] + _GAP + value[len(value) - (keep - keep // 3) :]
         text = json.dumps(line, default=str)
     return text
 
 
 _GAP = " [...] "
+_CUTS = 50
 
 
 def _word(value: Any) -> str:

@@ -17,6 +17,7 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from .. import __version__
 from ..futuresms.session import MerchantSession
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ..gateway.server import Server
 
 _PREFIX = "yeastar_adapter_"
+
+_SAMPLES_AT_ONCE = 100
 
 # Metric, field of `limits.Statistics`, documentation.
 _REDIS = (
@@ -57,15 +60,23 @@ def registry_of(server: Server | None) -> CollectorRegistry:
 
 
 class _Unhurried(Collector):
-    """Lets the event loop run between two metrics: a thousand consumers are a few milliseconds of work."""
+    """Lets the event loop run while a scrape is written: a thousand consumers take 50 ms."""
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._collector.collect():
+            metric.samples = _Pausing(metric.samples)
             yield metric
-            gevent.sleep(0)
+
+
+class _Pausing(list[Sample]):
+    def __iter__(self) -> Iterator[Sample]:
+        for index, sample in enumerate(super().__iter__()):
+            if index % _SAMPLES_AT_ONCE == 0:
+                gevent.sleep(0)
+            yield sample
 
 
 class Requests(Collector):

@@ -1,0 +1,313 @@
+"""What is counted and logged of a request."""
+
+from __future__ import annotations
+
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from yeastar_adapter.futuresms.answer import Answer
+from yeastar_adapter.futuresms.order import Order
+from yeastar_adapter.gateway.call import Call
+from yeastar_adapter.observability import outcomes
+from yeastar_adapter.observability.counts import CONSUMERS, OTHER, Counts
+from yeastar_adapter.observability.logs import FIELDS
+from yeastar_adapter.observability.outcomes import Fault
+from yeastar_adapter.translation import error_for
+from yeastar_adapter.yeastar.errors import (
+    AUTHENTICATION_FAILED,
+    CATALOGUE,
+    INVALID_PARAMETER,
+    NO_PERMISSION,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    Refusal,
+)
+
+BASE = "/api/v1/integration/yeastar/sms"
+ORDER = {
+    "phone_number": "+639171234567",
+    "template_id": "TPL1001",
+    "sender_id": "SID-1",
+    "var": "Your table is ready",
+    "client_order_id": "71b96bec16d54186d69054cfa3f3f95c-ce846a031a9e0ea5",
+}
+
+
+class Kong:
+    """Kong in the response phase. `asked`: the PDK calls that were made."""
+
+    def __init__(self, order: Any = ORDER, consumer: Any = None) -> None:
+        self.asked: list[str] = []
+        answers = {
+            "get_consumer": consumer if consumer is not None else {"id": "f70c", "username": "acme-manila"},
+            "get_raw_body": order if isinstance(order, bytes) else json.dumps(order).encode(),
+            "kong_request_id": "r-1",
+            "KONG_WAITING_TIME": 12,
+        }
+
+        def ask(name: str) -> Any:
+            self.asked.append(name)
+            return answers.get(name)
+
+        self.client = SimpleNamespace(get_consumer=lambda: ask("get_consumer"))
+        self.nginx = SimpleNamespace(get_var=ask, get_ctx=ask)
+        self.request = SimpleNamespace(get_raw_body=lambda most: ask("get_raw_body"))
+
+
+def early(line: str = f"POST {BASE}/sendmessage HTTP/1.1", consumer: str = "acme-manila") -> Call:
+    """A request in the access phase."""
+    call = Call(Kong(), {"line": line, "id": "r-1"})
+    call.consumer = consumer
+    return call
+
+
+def answered(answer: Answer, kong: Kong | None = None) -> Call:
+    """A request in the response phase."""
+    call = Call(kong or Kong())
+    call.answer = answer
+    return call
+
+
+def refused(call: Call, refusal: Refusal, fault: Fault | None = None) -> None:
+    outcomes.refused(call, refusal, fault)
+
+
+def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: Counts) -> None:
+    call = early()
+    call.limiter_seconds, call.token_seconds = 0.0003, 0.2
+    outcomes.forwarded(call, Order("id", b""))
+    outcomes.sent(answered(Answer(202, "SDPS1")), Answer(202, "SDPS1"))
+    assert counts.forwarded == {"acme-manila": 1}
+    assert counts.accepted == 1
+    assert counts.accepted_last > 1_700_000_000
+    assert counts.answers == {("202", ""): 1}
+    assert sum(counts.limiter_wait.counts) == sum(counts.token_wait.counts) == 1
+    assert counts.token_wait.seconds == 0.2
+    assert counts.refused == {}
+
+
+def test_a_message_that_is_sent_asks_kong_nothing_for_the_sake_of_the_counts(counts: Counts) -> None:
+    call = answered(Answer(202, "SDPS1"))
+    outcomes.sent(call, Answer(202, "SDPS1"))
+    outcomes.forwarded(early(), Order("id", b""))
+    assert call.kong.asked == []
+
+
+def test_a_verified_key_is_counted_by_consumer(counts: Counts) -> None:
+    outcomes.verified(early())
+    assert counts.verified == {"acme-manila": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "endpoint"),
+    [
+        (f"POST {BASE}/sendmessage?x=1 HTTP/1.1", "sendmessage"),
+        (f"GET {BASE}/verify HTTP/1.1", "verify"),
+        (f"DELETE {BASE}/verify HTTP/1.1", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_a_refusal_is_counted_by_consumer_endpoint_code_and_fault(
+    counts: Counts, line: str, endpoint: str
+) -> None:
+    refused(early(line), Refusal(INVALID_PARAMETER, "'text' is missing"))
+    assert counts.refused == {("acme-manila", endpoint, "10002", "pbx"): 1}
+    assert counts.answers == {}
+
+
+def test_a_stranger_has_no_name(counts: Counts) -> None:
+    refused(early(consumer=""), Refusal(AUTHENTICATION_FAILED, reason="the key is unknown"))
+    assert counts.refused == {("", "sendmessage", "10004", "pbx"): 1}
+
+
+def test_without_the_reader_a_refused_key_costs_no_call_for_its_endpoint(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    call = Call(Kong())
+    refused(call, Refusal(AUTHENTICATION_FAILED))
+    assert counts.refused == {("", "", "10004", "pbx"): 1}
+    assert call.kong.asked == []
+
+
+BEFORE = {
+    "10001": Fault.PBX,
+    "10002": Fault.PBX,
+    "10003": Fault.PBX,
+    "10004": Fault.PBX,
+    "10005": Fault.SETUP,
+    "10006": Fault.PBX,
+    "10007": Fault.GATEWAY,
+}
+
+
+@pytest.mark.parametrize("error", CATALOGUE, ids=lambda error: error.code)
+def test_before_futuresms_has_answered_an_error_is_never_its_fault(counts: Counts, error: Any) -> None:
+    refused(early(), Refusal(error))
+    assert [key[3] for key in counts.refused] == [BEFORE[error.code].value]
+
+
+def test_a_futuresms_that_cannot_be_reached_for_a_token_is_at_fault(counts: Counts) -> None:
+    refused(early(), Refusal(SERVICE_UNAVAILABLE), Fault.FUTURESMS)
+    assert [key[3] for key in counts.refused] == ["futuresms"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "fault"),
+    [
+        (Answer(422, error_code="VALIDATION_ERROR", details="phone_number: not reachable"), "10001", "pbx"),
+        (Answer(422, error_code="VALIDATION_ERROR", details="var: at most 24 characters"), "10002", "pbx"),
+        (Answer(422, error_code="VALIDATION_ERROR", details="sender_id: unknown"), "10002", "setup"),
+        (Answer(400, error_code="VALIDATION_ERROR", reason="template_id"), "10002", "setup"),
+        (Answer(401), "10005", "setup"),
+        (Answer(402), "10005", "setup"),
+        (Answer(403, error_code="FORBIDDEN"), "10005", "setup"),
+        (Answer(404, error_code="NOT_FOUND"), "10005", "setup"),
+        (Answer(409, error_code="CONFLICT"), "10007", "futuresms"),
+        (Answer(429), "10006", "futuresms"),
+        (Answer(503), "10007", "futuresms"),
+        (Answer(202), "10007", "futuresms"),
+    ],
+)
+def test_what_futuresms_answers_tells_whose_fault_it_is(
+    counts: Counts, answer: Answer, code: str, fault: str
+) -> None:
+    refused(answered(answer), Refusal(error_for(answer)))
+    assert counts.refused == {("acme-manila", "sendmessage", code, fault): 1}
+    assert counts.answers == {(str(answer.status), code): 1}
+
+
+def test_what_reached_futuresms_past_the_plugin_is_the_gateways_fault(counts: Counts) -> None:
+    refused(answered(Answer(401), Kong(b"", {})), Refusal(SERVICE_UNAVAILABLE))
+    assert counts.refused == {("", "sendmessage", "10007", "gateway"): 1}
+
+
+def test_a_consumer_without_a_name_is_counted_by_its_id(counts: Counts) -> None:
+    refused(
+        answered(Answer(503), Kong(consumer={"id": "f70c", "username": None})), Refusal(SERVICE_UNAVAILABLE)
+    )
+    assert [key[0] for key in counts.refused] == ["f70c"]
+
+
+def test_orders_submitted_again_are_counted_however_they_end(counts: Counts) -> None:
+    for answer in (Answer(202, "SDPS1"), Answer(403)):
+        call = answered(answer)
+        call.submitted_again = True
+        if answer.is_order:
+            outcomes.sent(call, answer)
+        else:
+            refused(call, Refusal(NO_PERMISSION))
+    assert counts.submitted_again == 2
+
+
+def test_odd_statuses_of_futuresms_make_no_series_of_their_own(counts: Counts) -> None:
+    for status in (418, 451, 499, 599, 300, 999, 100):
+        refused(answered(Answer(status)), Refusal(SERVICE_UNAVAILABLE))
+    assert {status for status, _ in counts.answers} == {"4xx", "5xx", "3xx", "9xx", "1xx"}
+
+
+def test_beyond_a_thousand_consumers_all_others_are_one(counts: Counts) -> None:
+    for number in range(CONSUMERS + 500):
+        outcomes.verified(early(consumer=f"pbx-{number}"))
+    outcomes.verified(early(consumer="pbx-3"))
+    outcomes.verified(early(consumer=""))
+    assert len(counts.verified) == CONSUMERS + 2
+    assert counts.verified["pbx-3"] == 2
+    assert counts.verified[OTHER] == 500
+
+
+def facts(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    [record] = caplog.records
+    found: dict[str, Any] = getattr(record, FIELDS)
+    return found
+
+
+def test_a_refused_order_is_logged_with_all_that_an_operator_asks_for(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    answer = Answer(422, "", "VALIDATION_ERROR", "", "var: at most 24 characters", "req_20261123_1")
+    refused(answered(answer), Refusal(INVALID_PARAMETER, reason=outcomes.described(answer)))
+    assert caplog.records[0].getMessage() == "refused: FutureSMS answered 422 VALIDATION_ERROR"
+    assert facts(caplog) == {
+        "code": "10002",
+        "status": 400,
+        "fault": "pbx",
+        "endpoint": "sendmessage",
+        "request_id": "r-1",
+        "consumer": "acme-manila",
+        "recipient": "…4567",
+        "client_order_id": ORDER["client_order_id"],
+        "upstream_status": 422,
+        "upstream_code": "VALIDATION_ERROR",
+        "upstream_about": "var",
+        "upstream_request_id": "req_20261123_1",
+        "upstream_ms": 12,
+    }
+
+
+def test_an_early_refusal_is_logged_with_what_was_known_by_then(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    call = early()
+    call.recipient, call.limiter_seconds, call.token_seconds = "+639171234567", 0.00123, 2.5
+    refused(call, Refusal(SERVICE_UNAVAILABLE, reason="FutureSMS cannot be reached"), Fault.FUTURESMS)
+    assert caplog.records[0].levelno == logging.WARNING
+    assert facts(caplog) == {
+        "code": "10007",
+        "status": 500,
+        "fault": "futuresms",
+        "endpoint": "sendmessage",
+        "request_id": "r-1",
+        "consumer": "acme-manila",
+        "recipient": "…4567",
+        "limiter_ms": 1.23,
+        "token_ms": 2500.0,
+    }
+
+
+def test_an_accepted_order_is_logged_with_its_ids_when_that_is_wanted(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = Answer(202, "SDPS1")
+    outcomes.sent(answered(answer), answer)
+    found = facts(caplog)
+    assert found["order_id"] == "SDPS1"
+    assert found["client_order_id"] == ORDER["client_order_id"]
+    assert (found["consumer"], found["upstream_status"], found["upstream_ms"]) == ("acme-manila", 202, 12)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the number +639171234567 is not reachable",
+        "Your table is ready",
+        "639171234567",
+        "X\nERROR yeastar_adapter: forged",
+        "x" * 100_000,
+    ],
+)
+def test_what_futuresms_says_in_prose_is_not_logged(
+    counts: Counts, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = Answer(422, "", said, said, said, said + " ")
+    order = {**ORDER, "client_order_id": said, said: said}
+    refused(answered(answer, Kong(order)), Refusal(INVALID_PARAMETER, reason=outcomes.described(answer)))
+    line = f"{caplog.records[0].getMessage()} {facts(caplog)}"
+    assert said not in line.replace(str(facts(caplog)["client_order_id"]), "")
+    assert len(line) < 1000
+
+
+def test_the_log_level_changes_nothing_of_what_is_counted(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    for level in (logging.ERROR, logging.DEBUG):
+        caplog.set_level(level)
+        refused(answered(Answer(429)), Refusal(TOO_MANY_REQUESTS))
+    assert counts.refused == {("acme-manila", "sendmessage", "10006", "futuresms"): 2}
