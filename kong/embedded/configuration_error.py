@@ -71,7 +71,9 @@ class ConfigurationError(Exception):
         line = self._line_of(path) if self._line_of else None
         where = ":".join(part for part in (self.source, str(line) if line else None) if part)
         label = self._label(path)
-        return ": ".join(part for part in (where, label, " ".join(text.split())) if part)
+        described = ": ".join(part for part in (where, label, text) if part)
+        printable = "".join(character if character.isprintable() else " " for character in described)
+        return " ".join(printable.split())
 
     def _label(self, path: Path) -> str:
         label = ""

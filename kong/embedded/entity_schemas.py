@@ -74,7 +74,7 @@ class _PluginSchema(Schema):
 
     def validate(self, data: Mapping[str, Any], full: bool = True) -> dict[str, Any]:
         name = data.get("name")
-        if name in UNSUPPORTED_BUNDLED and name not in self.subschemas:
+        if isinstance(name, str) and name in UNSUPPORTED_BUNDLED and name not in self.subschemas:
             return {"name": f"plugin '{name}' is {NOT_SUPPORTED}"}
         return super().validate(data, full)
 

@@ -322,7 +322,9 @@ class Schema:
             if _contradiction(name, field, spelled) is not None:
                 continue
             deprecated = "deprecation" in field.definition
-            for key, value in (field.definition["func"](spelled.pop(name)) or {}).items():
+            short = spelled.pop(name)
+            spelt = {} if short is None else field.definition["func"](short)
+            for key, value in spelt.items():
                 present = spelled.get(key)
                 if isinstance(value, dict):
                     present = present if isinstance(present, dict) else {}

@@ -36,6 +36,9 @@ _HEXADECIMAL = re.compile(r"([+-]?)0x_*([0-9a-fA-F][0-9a-fA-F_]*)")
 _BINARY = re.compile(r"([+-]?)0b_*([01][01_]+)")
 _SEXAGESIMAL = re.compile(r"([+-]?)([0-9]+:[0-5]?[0-9][:0-9]*)(\.[0-9]+)?")
 
+# The escape of half a character, which may or may not have its other half beside it.
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 # Where the entry of a list has its name.
 _NAMING_KEYS = ("name", "username", "custom_id", "group")
 
@@ -78,7 +81,7 @@ def parse(text: str | bytes, source: str | None = None) -> Document:
         looks_like_json and not (source or "").endswith((".yml", ".yaml"))
     ):
         try:
-            return Document(_object(json.loads(text), source))
+            return Document(_object(_json(text), source))
         except json.JSONDecodeError as error:
             if (source or "").endswith(".json"):
                 raise _failure(f"{error.lineno}:{error.colno}: {error.msg}", source, error.lineno) from None
@@ -99,6 +102,17 @@ def parse(text: str | bytes, source: str | None = None) -> Document:
         raise _failure(f"{error.line}:{error.column}: {error}", source, error.line) from None
     except YAMLError as error:
         raise _failure(" ".join(str(error).split()), source, None) from None
+
+
+def _json(text: str) -> Any:
+    value = json.loads(text)
+    escaped = _LONE_SURROGATE.search(text)
+    if escaped is not None:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise json.JSONDecodeError("invalid unicode escape code", text, escaped.start()) from None
+    return value
 
 
 def _decoded(raw: bytes, source: str | None) -> str:
@@ -163,6 +177,8 @@ class _Reader:
                 raise _Unreadable(f"invalid reference: {event.anchor}", event.start_mark)
             return self._anchors[event.anchor]
         if kind == "ScalarEvent":
+            if any("\ud800" <= character <= "\udfff" for character in event.value):
+                raise _Unreadable("found invalid Unicode character escape code", event.start_mark)
             value = _scalar(event)
         elif kind == "SequenceStartEvent":
             value = self._sequence(path)
