@@ -380,6 +380,39 @@ def test_kong_s_own_key_auth_must_look_where_a_pbx_puts_its_key(check: Check) ->
     assert set(rules(check(edit))) == {("key-names", "error"), ("hide-credentials", "warning")}
 
 
+def test_an_instance_of_one_consumer_needs_all_that_an_entry_needs(
+    text: Callable[[str], list[Finding]],
+) -> None:
+    findings = text(
+        """\
+_format_version: "3.0"
+consumers:
+  - username: acme
+    plugins:
+      - name: yeastar-adapter
+        config:
+          authentication: kong
+          order: {sender_id: SID-1}
+          merchant: {username: u, password: "{vault://env/futuresms-password}"}
+          rate_limit: {second: 5}
+"""
+    )
+    assert [(f.rule, f.problem.partition(":")[0]) for f in findings] == [
+        ("not-configured", "acme has no template_id")
+    ]
+
+
+def test_an_instance_that_sends_nothing_needs_no_limit(text: Callable[[str], list[Finding]]) -> None:
+    findings = text(
+        """\
+_format_version: "3.0"
+plugins:
+  - {name: yeastar-adapter, config: {authentication: kong}}
+"""
+    )
+    assert [finding.rule for finding in findings] == ["no-route"]
+
+
 def test_lines_are_those_of_the_file(text: Callable[[str], list[Finding]]) -> None:
     findings = text(
         """\

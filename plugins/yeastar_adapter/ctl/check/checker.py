@@ -90,7 +90,7 @@ def _instance(declared: Declared, adapter: Plugin, environment: Environment) -> 
     found: list[Finding] = [
         *keys.check(config, environment),
         *references.check(config, environment),
-        *orders.check(config, environment),
+        *orders.check(config, environment, adapter.consumer),
         *rates.check(config),
         *metrics.check(config),
     ]

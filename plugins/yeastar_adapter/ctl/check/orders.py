@@ -13,8 +13,11 @@ _SENDER = re.compile(r"SID-\S+|AUTO")
 _ORDER_FIELDS = ("phone_number", "template_id", "sender_id", "client_order_id", "dlr_address")
 
 
-def check(config: Node, environment: Environment) -> Iterator[Finding]:
-    """Look at `order`, `merchant` and what the consumers override of them."""
+def check(config: Node, environment: Environment, consumer: str | None = None) -> Iterator[Finding]:
+    """Look at `order`, `merchant` and what the consumers override of them.
+
+    `consumer`: whom Kong has scoped the instance to; it needs no entry then.
+    """
     order = config.get("order")
     if order:
         yield from _order(order, environment)
@@ -29,6 +32,8 @@ def check(config: Node, environment: Environment) -> Iterator[Finding]:
             yield from _address(own)
             yield from _half(own, entry)
         yield from _missing(config, entry)
+    if consumer is not None and not config.each("consumers"):
+        yield from _missing(config, Node({"username": consumer}, config.file, config.line, config.where))
 
 
 def _order(order: Node, environment: Environment) -> Iterator[Finding]:

@@ -16,7 +16,8 @@ def check(config: Node) -> Iterator[Finding]:
         yield from _ascending({w: n for w in _WINDOWS if (n := common.get(w))})
         yield from _redis(common)
     entries = config.each("consumers")
-    if not any(record and record.get(w) for w in _WINDOWS for record in (common, *_own(entries))):
+    limited = any(record and record.get(w) for w in _WINDOWS for record in (common, *_own(entries)))
+    if not limited and (entries or config.get("merchant")):  # without either, nothing can be sent
         yield warning(
             "no-limit",
             common or config,
