@@ -12,15 +12,15 @@ import math
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from kong.embedded import entity_checks, field_validators, lua_value
+from kong.embedded import entity_checks, field_validators, lua_value, references, shorthand
+from kong.embedded.references import Secrets
 from kong.embedded.vault import is_reference
 
 REQUIRED = "required field missing"
 UNKNOWN = "unknown field"
-IMMUTABLE = "immutable field cannot be updated"
 
 _TYPE_ERRORS = {
     "array": "expected an array",
@@ -49,8 +49,6 @@ MISSING: Final = Missing()
 Definition = Mapping[str, Any]
 # What a validation finds: nothing, a text, or a tree of texts.
 Errors = str | dict[str, Any] | list[Any] | None
-# A vault reference → its value.
-Secrets = Callable[[str], str]
 
 
 class Field:
@@ -71,9 +69,7 @@ class Field:
         self.auto: bool = bool(definition.get("auto"))
         self.abstract: bool = bool(definition.get("abstract"))
         self.unique: bool = bool(definition.get("unique"))
-        self.immutable: bool = bool(definition.get("immutable"))
         self.referenceable: bool = bool(definition.get("referenceable"))
-        self.reference: str | None = definition.get("reference")
         self.error: str | None = definition.get("err")
         self.len_min = definition.get("len_min", 1)
         self.elements = _subfield(definition, "elements", self.type in ("array", "set"))
@@ -300,7 +296,7 @@ class Schema:
 
         `context`: "insert" completes, "update" leaves fields that are not there alone.
         """
-        data = self._spell_out(data)
+        data = shorthand.spelled_out(data, self.shorthands)
         subschema = self.subschema(data)
         found: dict[str, Any] = {}
         for name in self.fields:
@@ -311,27 +307,6 @@ class Schema:
                 found[name] = value
         found.update({name: copy.deepcopy(data[name]) for name in data if name not in self.fields})
         return found
-
-    def _spell_out(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not any(name in data for name in self.shorthands):
-            return data
-        spelled = dict(data)
-        for name, field in self.shorthands.items():
-            if name not in spelled or field.validate(spelled[name]) is not None:
-                continue
-            if _contradiction(name, field, spelled) is not None:
-                continue
-            deprecated = "deprecation" in field.definition
-            short = spelled.pop(name)
-            spelt = {} if short is None else field.definition["func"](short)
-            for key, value in spelt.items():
-                present = spelled.get(key)
-                if isinstance(value, dict):
-                    present = present if isinstance(present, dict) else {}
-                    spelled[key] = _over(present, value) if deprecated else _over(value, present)
-                elif not deprecated or present is None:
-                    spelled[key] = value
-        return spelled
 
     def validate(self, data: Mapping[str, Any], full: bool = True) -> dict[str, Any]:
         """What is wrong with completed `data`: texts by field name, `@entity` for checks over several fields.
@@ -364,9 +339,9 @@ class Schema:
     ) -> Errors:
         if name == "updated_at" or (name == "ttl" and self.definition.get("ttl")):
             return None
-        shorthand = self.shorthands.get(name)
-        if shorthand is not None and name not in self.fields:
-            return shorthand.validate(value) or _contradiction(name, shorthand, data)
+        short = self.shorthands.get(name)
+        if short is not None and name not in self.fields:
+            return short.validate(value) or shorthand.contradiction(name, short, data)
         field = self.field(name, subschema)
         return UNKNOWN if field is None else field.validate(value)
 
@@ -384,20 +359,20 @@ class Schema:
     def resolve(self, data: Mapping[str, Any], secret: Secrets) -> dict[str, Any]:
         """`data` as a plugin gets it: without nulls, references resolved and listed under `$refs`."""
         found: dict[str, Any] = {}
-        references: dict[str, Any] = {}
+        listed: dict[str, Any] = {}
         for name, field in self.fields.items():
             value = field.resolve(data.get(name, MISSING), secret)
             if value is MISSING:
                 continue
-            value = _dereference(name, field, value, references, secret)
-            if value != "" or field.type != "string" or field.len_min == 0 or name in references:
+            value = references.dereference(name, field, value, listed, secret)
+            if value != "" or field.type != "string" or field.len_min == 0 or name in listed:
                 found[name] = value
-        for name, shorthand in self.shorthands.items():
-            value = _present(_replacement(shorthand, found))
+        for name, short in self.shorthands.items():
+            value = shorthand.replacement(short, found)
             if value is not None:
                 found[name] = value
-        if references:
-            found["$refs"] = references
+        if listed:
+            found["$refs"] = listed
         return found
 
 
@@ -444,54 +419,3 @@ def _automatic(name: str, field: Field, value: Any, context: str) -> Any:
 
 def _present(value: Any) -> Any:
     return None if value is MISSING else value
-
-
-def _over(top: Mapping[str, Any], bottom: Mapping[str, Any]) -> dict[str, Any]:
-    return {**bottom, **{key: value for key, value in top.items() if value is not None}}
-
-
-def _replacement(shorthand: Field, data: Mapping[str, Any]) -> Any:
-    """The value of the field that replaces a deprecated shorthand."""
-    path: Sequence[str] = shorthand.definition.get("deprecation", {}).get("replaced_with", ())
-    value: Any = data if path else MISSING
-    for part in path:
-        value = value.get(part, MISSING) if isinstance(value, dict) else MISSING
-    return value
-
-
-def _contradiction(name: str, shorthand: Field, data: Mapping[str, Any]) -> str | None:
-    replacement = _present(_replacement(shorthand, data))
-    value = data[name]
-    if value is None or replacement is None or replacement == value:
-        return None
-    path = ".".join(shorthand.definition["deprecation"]["replaced_with"])
-    return (
-        "both deprecated and new field are used but their values mismatch: "
-        f"{name} = {lua_value.text(value)} vs {path} = {lua_value.text(replacement)}"
-    )
-
-
-def _dereference(name: str, field: Field, value: Any, references: dict[str, Any], secret: Secrets) -> Any:
-    if field.type == "string" and field.referenceable and is_reference(value):
-        references[name] = value
-        return secret(value)
-    inner = field.elements if field.type in ("array", "set") else field.values
-    if inner is None or inner.type != "string" or not inner.referenceable:
-        return value
-    if isinstance(value, list):
-        listed = [member if is_reference(member) else None for member in value]
-        if any(listed):
-            references[name] = _trimmed(listed)
-        return [secret(member) if is_reference(member) else member for member in value]
-    if isinstance(value, dict):
-        named = {key: member for key, member in value.items() if is_reference(member)}
-        if named:
-            references[name] = named
-        return {key: secret(member) if key in named else member for key, member in value.items()}
-    return value
-
-
-def _trimmed(listed: list[Any]) -> list[Any]:
-    while listed and listed[-1] is None:
-        listed.pop()
-    return listed
