@@ -63,7 +63,8 @@ _ALARMING = frozenset({NO_PERMISSION, SERVICE_UNAVAILABLE})
 _STATUSES = frozenset((200, 201, 202, 400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504))
 
 _CODE = re.compile(r"(?!.*[0-9]{6})[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_CLIENT_ORDER_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}")
 
 
 def refused(call: Call, refusal: Refusal, fault: Fault | None = None) -> None:
@@ -119,7 +120,7 @@ def verified(call: Call) -> None:
 
 def described(answer: Answer) -> str:
     """An answer of FutureSMS in a few words, for a reason: `FutureSMS answered 422 VALIDATION_ERROR`."""
-    codes = (_code(answer.error_code), _code(answer.reason))
+    codes = (_only(_CODE, answer.error_code), _only(_CODE, answer.reason))
     return " ".join(("FutureSMS answered", str(answer.status), *filter(None, codes)))
 
 
@@ -177,24 +178,20 @@ def _facts_of_answer(call: Call, answer: Answer) -> dict[str, Any]:
     fields = dict.fromkeys((*_FIELDS, *filter(_CODE.fullmatch, order)))
     return {
         "recipient": masked(str(order["phone_number"])) if order.get("phone_number") else None,
-        "client_order_id": _id(str(order.get("client_order_id") or "")),
+        "client_order_id": _only(_CLIENT_ORDER_ID, str(order.get("client_order_id") or "")),
         "upstream_status": answer.status,
-        "upstream_code": _code(answer.error_code),
-        "upstream_reason": _code(answer.reason),
+        "upstream_code": _only(_CODE, answer.error_code),
+        "upstream_reason": _only(_CODE, answer.reason),
         "upstream_about": ",".join(field for field in fields if answer.concerns(field)),
-        "upstream_request_id": _id(answer.request_id),
+        "upstream_request_id": _only(_REQUEST_ID, answer.request_id),
         "upstream_ms": call.upstream_milliseconds(),
         "submitted_again": call.submitted_again or None,
     }
 
 
-def _code(text: str) -> str:
-    """A code as it is; in place of prose, which could quote the message or its recipient, that it was there."""
-    return text if not text or _CODE.fullmatch(text) else f"({len(text)} characters)"
-
-
-def _id(text: str) -> str:
-    return text if not text or _ID.fullmatch(text) else f"({len(text)} characters)"
+def _only(form: re.Pattern[str], text: str) -> str:
+    """A code or an id as it is; in place of prose, which could quote the message or its recipient, its length."""
+    return text if not text or form.fullmatch(text) else f"({len(text)} characters)"
 
 
 def _known(*facts: dict[str, Any]) -> dict[str, Any]:

@@ -68,13 +68,17 @@ def test_histograms_are_cumulative(counts: Counts) -> None:
     assert value(text, "limiter_wait_seconds_sum") == pytest.approx(5.0007)
 
 
-def test_without_a_redis_limiter_nothing_is_said_of_redis_being_up() -> None:
-    assert "redis_up" not in exported().replace("redis_upstream", "")
+def test_without_a_redis_limiter_nothing_is_said_of_redis_being_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = open_limiter(RateLimitSettings(policy="local"))
+    monkeypatch.setattr(metrics, "limiters", lambda: [local])
+    assert "yeastar_adapter_redis_up" not in exported()
 
 
-def test_a_redis_that_is_away_is_seen() -> None:
+def test_a_redis_that_is_away_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = open_limiter(RateLimitSettings(policy="local"))
     settings = RateLimitSettings(policy="redis", redis=RedisSettings(host="redis.invalid"))
     limiter = open_limiter(settings)
+    monkeypatch.setattr(metrics, "limiters", lambda: [local, limiter])
     assert value(exported(), "redis_up") == 1
     limiter.statistics.redis_away = True
     limiter.statistics.fallbacks = 7

@@ -300,7 +300,7 @@ def test_what_futuresms_says_in_prose_is_not_logged(
     order = {**ORDER, "client_order_id": said, said: said}
     refused(answered(answer, Kong(order)), Refusal(INVALID_PARAMETER, reason=outcomes.described(answer)))
     line = f"{caplog.records[0].getMessage()} {facts(caplog)}"
-    assert said not in line.replace(str(facts(caplog)["client_order_id"]), "")
+    assert said not in line
     assert len(line) < 1000
 
 
