@@ -98,7 +98,14 @@ def test_the_shipped_configuration_has_only_the_demo_keys_to_complain_about() ->
     assert set(rules(findings)) == {("demo-key", "warning")}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.y*ml")), ids=lambda path: path.name)
+EXAMPLES = [
+    path
+    for path in sorted((ROOT / "examples").rglob("*.y*ml"))
+    if re.search("^(_format_version|kind): ", path.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_the_examples_have_no_errors(path: Path) -> None:
     assert [f for f in check_files([path], None) if f.severity == "error"] == []
 
@@ -554,12 +561,23 @@ config:
   merchant: {username: u, password: "{vault://env/futuresms-password}"}
   rate_limit: {second: 5}
 ---
+apiVersion: configuration.konghq.com/v1
+kind: KongPlugin
+metadata: {name: guard}
+plugin: post-function
+config: {access: ["-- nothing"]}
+---
 apiVersion: v1
 kind: Secret
 metadata: {name: x}
 """
     )
-    assert [(f.rule, f.line) for f in findings] == [("key-weak", 7)]
+    assert [(f.rule, f.line) for f in findings] == [
+        ("key-weak", 7),
+        ("guard-incomplete", 12),
+        ("guard-incomplete", 12),
+        ("guard-differs", 16),
+    ]
 
 
 def test_the_command_shows_file_line_and_what_to_do(cli: Cli, tmp_path: Path) -> None:

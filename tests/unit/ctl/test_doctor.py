@@ -111,7 +111,7 @@ def test_instances_are_counted_and_their_configuration_is_not_shown(prefix: Path
         answer_once(
             listener, [1, 1, None, {"Pid": 1, "Plugins": {"yeastar-adapter": {"Instances": [instance]}}}]
         )
-        lines = list(plugin_server.check(prefix))
+        lines = list(plugin_server.check(prefix / SOCKET))
     assert states(lines) == ["ok", "ok", "ok"]
     assert "1 started" in lines[2].detail
     assert "secret" not in repr(lines)
@@ -136,7 +136,7 @@ def test_something_else_behind_the_socket_is_a_failure(prefix: Path, message: An
         listener.bind(str(prefix / SOCKET))
         listener.listen()
         answer_once(listener, message)
-        lines = list(plugin_server.check(prefix, timeout=5))
+        lines = list(plugin_server.check(prefix / SOCKET, timeout=5))
     assert states(lines)[1] == "fail"
 
 
@@ -144,7 +144,7 @@ def test_a_process_that_hangs_is_a_failure_after_the_time_limit(prefix: Path) ->
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(prefix / SOCKET))
         listener.listen()
-        lines = list(plugin_server.check(prefix, timeout=0.2))
+        lines = list(plugin_server.check(prefix / SOCKET, timeout=0.2))
     assert states(lines) == ["ok", "fail"]
     assert "hangs" in lines[1].detail
 
@@ -152,7 +152,7 @@ def test_a_process_that_hangs_is_a_failure_after_the_time_limit(prefix: Path) ->
 def test_a_socket_that_nobody_listens_at_is_a_failure(prefix: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(prefix / SOCKET))
-    (_, line) = plugin_server.check(prefix)
+    (_, line) = plugin_server.check(prefix / SOCKET)
     assert (line.state, "nobody listens" in line.detail) == ("fail", True)
 
 
@@ -160,6 +160,12 @@ def test_no_socket_says_what_kong_needs(cli: Cli, prefix: Path) -> None:
     result = cli("doctor", "--prefix", prefix)
     assert result.exit_code == 1
     assert "pluginserver_names" in result.output
+
+
+def test_the_socket_may_be_elsewhere(cli: Cli, served: Path) -> None:
+    (served / SOCKET).rename(served / "adapter.socket")
+    assert cli("doctor", "--prefix", served).exit_code == 1
+    assert cli("doctor", "--socket", served / "adapter.socket").exit_code == 0
 
 
 def test_no_prefix_is_said_to_be_none(cli: Cli, prefix: Path) -> None:
@@ -170,13 +176,13 @@ def test_no_prefix_is_said_to_be_none(cli: Cli, prefix: Path) -> None:
 
 def test_a_socket_of_the_wrong_name_is_recognised(prefix: Path) -> None:
     (prefix / "yeastar-adapter.sock").touch()
-    (line,) = plugin_server.check(prefix)
+    (line,) = plugin_server.check(prefix / SOCKET)
     assert "Kong looks for" in line.detail
 
 
 def test_a_file_in_the_socket_s_place_is_recognised(prefix: Path) -> None:
     (prefix / SOCKET).touch()
-    (line,) = plugin_server.check(prefix)
+    (line,) = plugin_server.check(prefix / SOCKET)
     assert (line.state, "no socket" in line.detail) == ("fail", True)
 
 

@@ -114,7 +114,14 @@ def read(path: Path) -> tuple[list[Node], list[Node]]:
         raise Unreadable(mark.line + 1 if mark else 1, _first_line(error.problem)) from error
     except (YAMLError, ValueError) as error:
         raise Unreadable(1, _first_line(str(error))) from error
-    return [Node(document, str(path), 1) for document in documents if document is not None], repeated
+    return [
+        Node(document, str(path), _first(document)) for document in documents if document is not None
+    ], repeated
+
+
+def _first(document: Any) -> int:
+    """The line on which a document of a file begins."""
+    return document.lc.line + 1 if isinstance(document, CommentedBase) else 1
 
 
 def _lenient(text: str) -> list[Any]:

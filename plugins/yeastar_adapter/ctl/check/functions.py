@@ -27,7 +27,7 @@ _LACKING = {
 
 def check(declared: Declared, adapter: Plugin, routes: list[Route]) -> Iterator[Finding]:
     """Look for reader and guard on each of an adapter instance's routes."""
-    seen: set[Plugin] = set()
+    found: list[Plugin] = []
     for route in routes:
         readers, guards = (_named(declared, route, name) for name in (READER, GUARD))
         if not guards:
@@ -48,11 +48,11 @@ def check(declared: Declared, adapter: Plugin, routes: list[Route]) -> Iterator[
                 " a form that the PBX does not understand",
                 _PASTE,
             )
-        for plugin in (*readers, *guards):
-            if plugin in seen:
-                continue
-            seen.add(plugin)
-            yield from _guard(plugin, order_path_of(adapter)) if plugin.name == GUARD else _reader(plugin)
+        found += [*readers, *guards]
+    if declared.kubernetes:  # whose annotations say what belongs to which route; they are not read
+        found += [plugin for plugin in declared.plugins if plugin.name in (READER, GUARD)]
+    for plugin in dict.fromkeys(found):
+        yield from _guard(plugin, order_path_of(adapter)) if plugin.name == GUARD else _reader(plugin)
 
 
 def shipped() -> dict[str, dict[str, str]]:

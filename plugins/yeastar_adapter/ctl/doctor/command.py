@@ -28,6 +28,11 @@ _PREFIXES = ("/var/run/kong", "/usr/local/kong")
     help=f"Kong's prefix, where the plugin server's socket is. Default: {' or '.join(_PREFIXES)}.",
 )
 @click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="The plugin server's socket, where it is not in the prefix (`pluginserver_…_socket`).",
+)
+@click.option(
     "--config", "files", multiple=True, type=_FILE, help="kong.yml; for what stands there. May be repeated."
 )
 @click.option(
@@ -36,7 +41,12 @@ _PREFIXES = ("/var/run/kong", "/usr/local/kong")
 @click.option("--no-futuresms", is_flag=True, help="Do not log in at FutureSMS.")
 @json_option
 def doctor(
-    prefix: Path | None, files: tuple[Path, ...], env_file: Path | None, no_futuresms: bool, as_json: bool
+    prefix: Path | None,
+    socket: Path | None,
+    files: tuple[Path, ...],
+    env_file: Path | None,
+    no_futuresms: bool,
+    as_json: bool,
 ) -> None:
     """Look at everything a message needs, on the machine where Kong runs.
 
@@ -49,7 +59,8 @@ def doctor(
     if env_file:
         variables |= read_env_file(env_file.read_text(encoding="utf-8"))
     lines = []
-    for line in examine(prefix or _default_prefix(), files, variables, not no_futuresms):
+    path = socket or plugin_server.socket_in(prefix or _default_prefix())
+    for line in examine(path, files, variables, not no_futuresms):
         lines.append(line)
         terminal.mark(line.state, f"{line.subject}: ", line.detail)
         if line.todo:
@@ -61,10 +72,10 @@ def doctor(
 
 
 def examine(
-    prefix: Path, files: tuple[Path, ...], variables: Mapping[str, str], with_futuresms: bool
+    socket: Path, files: tuple[Path, ...], variables: Mapping[str, str], with_futuresms: bool
 ) -> Iterator[Line]:
     """Every check, one after the other."""
-    yield from plugin_server.check(prefix)
+    yield from plugin_server.check(socket)
     if not files:
         yield Line("skip", "configuration, Redis, FutureSMS", "not looked at", "give --config kong.yml")
         return

@@ -17,10 +17,9 @@ _SUBJECT = "plugin server"
 _CONF_NAME = NAME.replace("-", "_")
 
 
-def check(prefix: Path, timeout: float = 3.0) -> Iterator[Line]:
-    """Look for `<prefix>/yeastar-adapter.socket` and ask the process behind it for its status."""
-    path = prefix / f"{NAME}.socket"
-    missing = _missing(prefix, path)
+def check(path: Path, timeout: float = 3.0) -> Iterator[Line]:
+    """Look for the socket and ask the process behind it for its status."""
+    missing = _missing(path)
     if missing:
         yield missing
         return
@@ -52,6 +51,11 @@ def check(prefix: Path, timeout: float = 3.0) -> Iterator[Line]:
         took = (time.perf_counter() - started) * 1000
         yield Line("ok", _SUBJECT, f"process {status.get('Pid', '?')} answers in {took:.1f} ms")
         yield _instances(status)
+
+
+def socket_in(prefix: Path) -> Path:
+    """Where Kong looks for the plugin server unless it is told otherwise."""
+    return prefix / f"{NAME}.socket"
 
 
 def get_status(path: Path, timeout: float) -> dict[str, Any]:
@@ -99,7 +103,8 @@ def _instances(status: dict[str, Any]) -> Line:
     return Line("ok", "instances", f"{len(instances)} started")
 
 
-def _missing(prefix: Path, path: Path) -> Line | None:
+def _missing(path: Path) -> Line | None:
+    prefix = path.parent
     try:
         if stat.S_ISSOCK(path.stat().st_mode):
             return None
@@ -111,7 +116,12 @@ def _missing(prefix: Path, path: Path) -> Line | None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     if not prefix.is_dir():
-        return Line("fail", "socket", f"there is no {prefix}", "give Kong's prefix: --prefix DIR")
+        return Line(
+            "fail",
+            "socket",
+            f"there is no {prefix}",
+            "give Kong's prefix: --prefix DIR, or the socket: --socket FILE",
+        )
     trap = prefix / f"{NAME}.sock"
     if trap.exists():
         return Line(
