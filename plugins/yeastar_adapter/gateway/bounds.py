@@ -30,7 +30,8 @@ class Bounds:
     message_bytes: int = 16 * 1024 * 1024
     unsent_bytes: int = 32 * 1024 * 1024
     """A connection whose peer does not read is closed when this much waits to be sent."""
-    open_events: int = 10_000
-    """Beyond, the event that has waited longest for Kong makes room for a new one."""
-    idle_handlers: int = 256
+    open_events: int = 2000
+    """Beyond, the event that has waited longest for Kong makes room for a new one: one that Kong is busy with
+    waits microseconds. An open event takes about 10 KB."""
+    idle_handlers: int = 64
     """Greenlets kept for the next event: a new one costs more than a PDK call."""

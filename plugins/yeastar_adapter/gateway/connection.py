@@ -172,6 +172,8 @@ class Connection:
         self._watcher.close()
         self._write_watcher.stop()
         self._write_watcher.close()
+        # An event may hold on to its connection for a while yet.
         self._unsent.clear()
+        self._decoder = None
         self._socket.close()
         self._on_close(self)

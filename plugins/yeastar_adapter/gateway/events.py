@@ -88,6 +88,7 @@ class Event(greenlet):  # type: ignore[misc]
 
     def run(self) -> None:
         events = self.events
+        events.handlers += 1
         while True:
             try:
                 self.handler(events.kong)
@@ -101,6 +102,7 @@ class Event(greenlet):  # type: ignore[misc]
                 events.failed(self)
             events.close(self)
             if not events.keep(self):
+                events.handlers -= 1
                 return
             events.park()
 
@@ -163,6 +165,8 @@ class Events:
         self._redact = redact
         self._open: dict[Any, Event] = {}
         self._idle: list[Event] = []
+        self.handlers = 0
+        """Greenlets that run, wait, unwind, or are kept for the next event."""
         self._unwinding: dict[Event, float] = {}
         self._last_resort = call_head("kong.response.exit") + encode(last_resort)
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.

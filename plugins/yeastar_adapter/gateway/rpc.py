@@ -17,6 +17,9 @@ from typing import Any
 
 import msgpack
 
+READ_AHEAD = 4096
+"""Bytes that a decoder sets aside at first."""
+
 REQUEST = 0
 NOTIFICATION = 2
 
@@ -36,7 +39,7 @@ def decoder(message_bytes: int) -> Any:
         strict_map_key=False,
         unicode_errors="surrogateescape",
         max_buffer_size=message_bytes,
-        read_size=min(65536, message_bytes),
+        read_size=min(READ_AHEAD, message_bytes),
     )
 
 

@@ -282,6 +282,10 @@ class Server:
                     "LastCloseInstance": self._last_close,
                 }
             },
+            "OpenEvents": len(self.events),
+            "Handlers": self.events.handlers,
+            "Connections": len(self.connections),
+            "PdkCalls": self.statistics.pdk_calls,
         }
         connection.send(result(message_id, status))
 
