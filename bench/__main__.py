@@ -1,0 +1,42 @@
+"""`python -m bench`: compare, take apart, and with `--write` put it into docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from . import report
+from .compare import compare, kinds_of_request, profile
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each kind; the median counts")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
+    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks.md and its plot")
+    options = parser.parse_args()
+    print("kong-pdk's servers and ours, in turns", flush=True)
+    servers = compare(options.rounds, options.seconds, _say)
+    print("kinds of request under ours", flush=True)
+    kinds = kinds_of_request(options.rounds, options.seconds, _say)
+    parts = profile(options.rounds * options.seconds)
+    outcome = report.Outcome(report.machine(), servers, kinds, parts)
+    print()
+    print(report.tables(outcome))
+    if options.write:
+        RESULTS.write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+        report.write(outcome)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
