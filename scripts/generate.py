@@ -1,4 +1,4 @@
-"""Writes what is derived: the reference parts of docs/ and the Lua that `yeastarctl` knows.
+"""Writes what is derived: the reference parts of docs/, and the Lua of kong.yml in examples/ and in `yeastarctl`.
 
 python scripts/generate.py            write
 python scripts/generate.py --check    say what is out of date, and exit with 1 if anything is
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import excerpts
 import reference
 from pictures import PICTURES
 from ruamel.yaml import YAML
@@ -22,6 +23,7 @@ LUA = ROOT / "plugins/yeastar_adapter/ctl/check/lua"
 def outputs() -> Iterator[tuple[Path, str]]:
     """Every derived file and its text."""
     yield from functions()
+    yield from excerpts.outputs()
     for name, picture in PICTURES.items():
         yield ROOT / f"docs/images/{name}.svg", picture().svg()
     yield _filled("configuration.md", settings=reference.configuration())
