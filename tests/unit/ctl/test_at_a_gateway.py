@@ -19,7 +19,7 @@ def test_the_demo_pbx_is_let_in_and_the_others_are_not(cli: Cli, gateway: Gatewa
     codes = {}
     for key in (DEMO_KEY, KEY_OF_THE_ONE_THAT_IS_OFF, "ystr_nobody_0123456789"):
         result = cli("verify", "--url", gateway.proxy_url, "--key", key, "--json")
-        codes[key] = (result.exit_code, json.loads(result.stdout)["code"])
+        codes[key] = (result.exit_code, json.loads(result.stdout).get("code", result.stdout))
     assert list(codes.values()) == [(0, None), (1, "10005"), (1, "10004")]
 
 
@@ -27,7 +27,7 @@ def test_messages_become_orders(cli: Cli, gateway: Gateway, stub: StubClient) ->
     call = ("send", *MESSAGE, "--url", gateway.proxy_url, "--key", DEMO_KEY, "--json")
     first = json.loads(cli(*call).stdout)
     many = json.loads(cli(*call, "--count", 5, "--rate", 100).stdout)
-    assert (first["ok"], many["ok"]) == (True, True)
+    assert (first["ok"], many["ok"]) == (True, True), (first, many)
     assert {order["order_id"] for order in stub.orders()} == {first["order_id"], *many["order_ids"]}
 
 
@@ -36,7 +36,7 @@ def test_media_is_refused_with_its_explanation(cli: Cli, gateway: Gateway) -> No
         *("send", *MESSAGE, "--media-url", "https://example.com/menu.png"),
         *("--url", gateway.proxy_url, "--key", DEMO_KEY),
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 1, result.output
     assert "10003 Unsupported media" in result.output
 
 
