@@ -36,6 +36,9 @@ has come."""
 OVER = 4
 """Kong has its last answer, or will not come back for it."""
 
+BEAT = 0.5
+"""Seconds between two sweeps."""
+
 EXIT_PHASES = frozenset({"access", "response", "rewrite"})
 """Phases in which `kong.response.exit` can answer the request."""
 
@@ -160,8 +163,9 @@ class Events:
         self.statistics = statistics
         self.kong = Kong()
         self.park: Callable[[], Any] = greenlet.switch.__get__(hub)
-        self.now = monotonic()
-        """Seconds, as of the last sweep: precise enough for limits of seconds, and costs nothing to read."""
+        self.now = monotonic() + BEAT
+        """Seconds, as they will be at the next sweep: costs nothing to read, and makes no wait longer than
+        it is."""
         self._redact = redact
         self._open: dict[Any, Event] = {}
         self._idle: list[Event] = []
@@ -284,9 +288,10 @@ class Events:
         self.close(event)
 
     def sweep(self) -> None:
-        """End what has outlived its limit. Called about twice a second."""
+        """End what has outlived its limit. Called every `BEAT`."""
         bounds = self.bounds
-        self.now = now = monotonic()
+        now = monotonic()
+        self.now = now + BEAT
         for event in tuple(self._open.values()):
             if event.state == OVER:
                 continue

@@ -18,7 +18,7 @@ from greenlet import greenlet
 
 from .bounds import Bounds
 from .connection import Connection, Method
-from .events import Events, LastResort, Stuck, UnknownEvent
+from .events import BEAT, Events, LastResort, Stuck, UnknownEvent
 from .instances import PHASES, Instance, Instances, UnknownInstance
 from .listener import Listener
 from .pdk import PDKError
@@ -29,15 +29,12 @@ from .statistics import Statistics
 
 log = logging.getLogger(__name__)
 
-BEAT = 0.5
-"""Seconds between two looks at what has outlived its limit."""
-
 STEPS = ("", "Consumer", "Credential", "MemoryStats", "MultiMap", "Plugin", "Route", "Service")
 """Kong names a step by the type of what it brings (`kong_pdk.server.entities`); what to do with it is the
 same."""
 
 DRAINING_BEAT = 0.05
-"""The same while stopping: whether running events are done."""
+"""Seconds between two looks, while stopping, whether running events are done."""
 
 
 @dataclass(frozen=True)

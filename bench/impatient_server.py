@@ -1,0 +1,19 @@
+"""The plugin server with other `Bounds` than its own, from the JSON object in SOAK_BOUNDS: for a short soak."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+
+from gevent import monkey
+
+monkey.patch_all()
+
+from yeastar_adapter.__main__ import main  # noqa: E402
+from yeastar_adapter.gateway import process  # noqa: E402
+
+if __name__ == "__main__":
+    process.Bounds = functools.partial(process.Bounds, **json.loads(os.environ["SOAK_BOUNDS"]))  # type: ignore
+    sys.exit(main())
