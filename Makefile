@@ -75,6 +75,13 @@ e2e: $(VENV)/.ready ## the acceptance suite against a gateway that runs: `make u
 	@$(bin)/python -m pytest tests/acceptance \
 		--proxy-url "$(PROXY_URL)" --admin-url "$(ADMIN_URL)" --stub-url "$(STUB_URL)"
 
+.PHONY: bench soak
+bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, two minutes; docs/benchmarks.md has the results
+	@$(bin)/python -m bench
+
+soak: $(VENV)/.ready ## 100 000 requests, a third refused and a third cut off: what is left of them?
+	@$(bin)/python -m bench.soak
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
