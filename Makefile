@@ -55,7 +55,7 @@ $(VENV)/.docs: $(VENV)/.ready
 
 docs: $(VENV)/.docs ## the documentation, into site/
 	@$(bin)/python scripts/generate.py
-	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
 	@$(bin)/python scripts/check_site.py site
 
 dist: $(VENV)/.ready ## wheel and sdist into dist/, tried in a fresh virtual environment

@@ -17,7 +17,7 @@ pytest.importorskip("material", reason="the site is built by `make docs`, which 
 def test_the_site_builds_strictly_and_stands_by_itself(tmp_path: Path) -> None:
     site = tmp_path / "site"
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-d", site],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", site],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
