@@ -13,7 +13,6 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
-    InfoMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
@@ -193,8 +192,8 @@ class PluginServer(Collector):
 
     def collect(self) -> Iterator[Metric]:
         server, statistics = self._server, self._server.statistics
-        info = {"version": __version__, "python": platform.python_version()}
-        yield InfoMetricFamily(f"{_PREFIX}build", "The plugin's version, and Python's.", info)
+        versions = {(__version__, platform.python_version()): 1}
+        yield _gauge("build_info", "The plugin's version, and Python's.", versions, "version", "python")
         yield _counter("events", "Events of Kong that were handled.", statistics.events, "phase")
         yield _histogram(
             "event_duration_seconds",
