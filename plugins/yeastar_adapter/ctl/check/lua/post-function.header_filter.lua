@@ -24,8 +24,10 @@ return function()
   end
 
   if not signed then
-    -- Kong itself, another plugin, or FutureSMS past the adapter: say it in Yeastar's words.
-    status = ERRORS[status] and status or (status > 400 and status < 500) and 400 or 500
+    -- Kong itself or another plugin: say it in Yeastar's words. FutureSMS past an adapter that has
+    -- died meanwhile: its 401 is about the order's token, not about the PBX's key.
+    local past = response.get_source() == "service"
+    status = not past and (ERRORS[status] and status or status > 400 and status < 500 and 400) or 500
     local code, title, detail = unpack(ERRORS[status])
     kong.ctx.plugin.body = BODY:format(code, title, detail or title)
     response.set_status(status)

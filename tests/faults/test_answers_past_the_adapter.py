@@ -1,0 +1,33 @@
+"""FutureSMS answers while nobody is there to translate it: the plugin server has died since it made the order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.harness.gateway import EmbeddedGateway, wait_until
+from tests.harness.pbx import Pbx
+from tests.harness.stub import SENDS, StubClient
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, *({"status": status} for status in (400, 401, 403, 409, 422, 429, 503))],
+    ids=lambda answer: str(answer.get("status", 202)),
+)
+def test_what_nobody_has_translated_is_10007_and_never_blames_the_pbx(
+    embedded_gateway: EmbeddedGateway, pbx: Pbx, stub: StubClient, answer: dict[str, Any]
+) -> None:
+    """A 401 is about the order's token: told as 10004, it would make a PBX throw away a good key."""
+    assert pbx.send(text="before").status == 200
+    stub.behave(path=SENDS, delay_ms=400, **answer)
+    with ThreadPoolExecutor() as pool:
+        answered = pool.submit(pbx.send, text="in between")
+        wait_until(lambda: len(stub.requests(path=SENDS)) == 2, 10, "the order at FutureSMS")
+        embedded_gateway.kill_plugin_server()
+        assert answered.result(30).code == "10007"
+    assert [order["var"] for order in stub.orders()].count("in between") == (0 if answer else 1)
+    embedded_gateway.wait_for_plugin_server()
+    wait_until(lambda: pbx.send(text="afterwards").status == 200, 30, "messages to go out again")
