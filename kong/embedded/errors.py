@@ -113,6 +113,9 @@ REASONS = {
     507: "Insufficient Storage",
 }
 
+# nginx hands these to Kong's error handler (`error_page` of Kong's configuration), and answers the others itself.
+KONG_PAGES = frozenset((400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504))
+
 _TEMPLATES = {
     JSON: '{{\n  "message":"{message}",\n  "request_id":"{request_id}"\n}}',
     PLAIN: "{message}\nrequest_id: {request_id}\n",
@@ -132,6 +135,7 @@ _MEDIA_TYPES = {
     "application/xml": XML,
     "text/plain": PLAIN,
     "application/json": JSON,
+    "application/grpc": "",
     # `application/*` and `text/*` are looked up by their first half alone
     "application": JSON,
     "text": PLAIN,
@@ -145,7 +149,10 @@ _ACCEPTED = re.compile(
 
 
 def media_type(accept: str | None) -> str:
-    """The media type of an error body for an `Accept` header: JSON unless it prefers another that Kong knows."""
+    """The media type of an error body for an `Accept` header: JSON unless it prefers another that Kong knows.
+
+    Empty for gRPC, which has no body.
+    """
     chosen, quality = JSON, 0.0
     for part in (accept or "").split(","):
         match = _ACCEPTED.match(part.strip())
@@ -154,7 +161,7 @@ def media_type(accept: str | None) -> str:
         weight = float(match[3]) if match[3] else 1.0
         if weight > quality:
             quality = weight
-            chosen = _known(match[1].lower(), match[2].lower())
+            chosen = _known(match[1], match[2])
     return chosen
 
 
@@ -166,8 +173,19 @@ def _known(kind: str, subtype: str) -> str:
 
 def body(media: str, message: str, request_id: str) -> str:
     """The body of an error answer. The message goes in as it is, as Kong's templates do it."""
-    template = _TEMPLATES.get(media.lower()) or _TEMPLATES[JSON]
+    if not media:
+        return ""
+    template = _TEMPLATES.get(media) or _TEMPLATES[JSON]
     return template.format(message=message, request_id=request_id)
+
+
+def nginx_page(status: int) -> str:
+    """nginx's own page, of a status for which Kong has none."""
+    title = f"{status} {REASONS[status]}" if status in REASONS else str(status)
+    return (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+        "</body>\r\n</html>\r\n"
+    )
 
 
 def nginx_message(status: int) -> str:

@@ -65,6 +65,7 @@ class Exchange:
         "keepalive",
         "match",
         "method",
+        "nginx_page",
         "phase",
         "plugin",
         "port",
@@ -173,6 +174,7 @@ class Exchange:
         self.body_filter_chunk: bytes | None = None
         self.body_filter_eof = False
         self.headers_sent = False
+        self.nginx_page = False  # the status's own page of nginx or Kong is the body
         self.service_status: int | None = None  # buffered proxying
         self.service_headers: Headers | None = None
         self.service_body: bytes | None = None

@@ -1,4 +1,4 @@
-"""Header lines as nginx keeps them: in order, found without regard to case, several values a name."""
+"""Header lines as nginx keeps them: found without regard to case, several a name, each with its own spelling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ class Headers:
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[str, list[str]]] = {}
+        # lower-case name → the lines' names and, beside them, their values
+        self._entries: dict[str, tuple[list[str], list[str]]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._entries
@@ -37,11 +38,11 @@ class Headers:
         return ", ".join(entry[1]) if entry else None
 
     def add(self, name: str, value: str) -> None:
-        key = name.lower()
-        entry = self._entries.get(key)
+        entry = self._entries.get(name.lower())
         if entry is None:
-            self._entries[key] = (name, [value])
+            self._entries[name.lower()] = ([name], [value])
         else:
+            entry[0].append(name)
             entry[1].append(value)
 
     def set(self, name: str, value: str | Iterable[str]) -> None:
@@ -52,21 +53,21 @@ class Headers:
             self._entries.pop(key, None)
             return
         entry = self._entries.get(key)
-        self._entries[key] = (entry[0] if entry else name, values)
+        spelling = entry[0][0] if entry else name
+        self._entries[key] = ([spelling] * len(values), values)
 
     def remove(self, name: str) -> None:
         self._entries.pop(name.lower(), None)
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """(name, value) for every line."""
-        for name, values in self._entries.values():
-            for value in values:
-                yield name, value
+        for names, values in self._entries.values():
+            yield from zip(names, values, strict=True)
 
-    def items(self) -> Iterator[tuple[str, str, list[str]]]:
-        """(lower-case name, name, values)."""
-        for key, (name, values) in self._entries.items():
-            yield key, name, values
+    def items(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """(lower-case name, names, values)."""
+        for key, (names, values) in self._entries.items():
+            yield key, names, values
 
     def table(self, limit: int = 100) -> dict[str, str | list[str]]:
         """As `ngx.req.get_headers` gives it: lower-case names; a list where there are several values.
@@ -86,5 +87,5 @@ class Headers:
 
     def copy(self) -> Headers:
         other = Headers()
-        other._entries = {key: (name, list(values)) for key, (name, values) in self._entries.items()}
+        other._entries = {key: (list(names), list(values)) for key, (names, values) in self._entries.items()}
         return other

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lupa import luajit21
 
-from kong.embedded import nginx, variables
+from kong.embedded import nginx, phases, variables
 from kong.embedded.pdk import FUNCTIONS, NGX_FUNCTIONS, invoke
 from kong.embedded.phases import LuaError, PhaseEnd
-from kong.embedded.values import is_string, text
+from kong.embedded.values import NULL, Array, is_string, text
 
 if TYPE_CHECKING:
     from kong.embedded.exchange import Exchange
@@ -24,21 +24,35 @@ class Chunk:
 
     __slots__ = ("_call", "_lua")
 
-    def __init__(self, lua: Lua, call: Callable[[], Any]) -> None:
+    def __init__(self, lua: Lua, call: Callable[..., Any]) -> None:
         self._lua = lua
         self._call = call
 
-    def run(self, exchange: Exchange) -> None:
-        """Raises LuaError for what the code raised, PhaseEnd when it ended the phase (`kong.response.exit`)."""
-        self.value(exchange)
+    def run(self, exchange: Exchange) -> Any:
+        """What the code returns. For the phases in which nothing can wait.
 
-    def value(self, exchange: Exchange) -> Any:
-        """The same, with what the code returned."""
+        Raises LuaError for what the code raised, PhaseEnd when it ended the phase (`kong.response.exit`).
+        """
+        finished, value = self._resume(exchange)
+        if not finished:
+            raise LuaError("attempt to yield across C-call boundary")
+        return value
+
+    async def run_waiting(self, exchange: Exchange) -> Any:
+        """The same for the phases in which the code may wait for the request's body. Raises BodyError too."""
+        finished, value = self._resume(exchange)
+        while not finished:
+            await exchange.read_body()
+            finished, value = self._resume(exchange, value)
+        return value
+
+    def _resume(self, exchange: Exchange, *thread: Any) -> tuple[bool, Any]:
+        """(True, result), or (False, the thread to go on with once the body is there)."""
         lua = self._lua
         outer, lua.exchange = lua.exchange, exchange
         lua.ended = False
         try:
-            result = self._call()
+            result = self._call(*thread)
         except luajit21.LuaError as problem:
             raise LuaError(str(problem)) from None
         finally:
@@ -46,10 +60,12 @@ class Chunk:
         if lua.ended:
             lua.ended = False
             raise PhaseEnd
-        succeeded, value = result if isinstance(result, tuple) else (result, None)
-        if succeeded is not True:
+        outcome, value = result if isinstance(result, tuple) else (result, None)
+        if outcome is None:
+            return False, value
+        if outcome is not True:
             raise LuaError(str(value))
-        return lua.from_lua(value)
+        return True, lua.from_lua(value)
 
 
 class Lua:
@@ -69,7 +85,7 @@ class Lua:
         self._table_type = type(self._runtime.table())
         load = self._runtime.execute("return function(text, name) return assert(load(text, name)) end")
         prelude = load(_PRELUDE.read_bytes().decode("latin-1"), "=prelude")
-        self._compile = prelude(self._runtime.table_from(self._host()))
+        self._compile, self._as_array, self._is_array = prelude(self._runtime.table_from(self._host()))
 
     def compile(self, code: str) -> Chunk:
         """Raises LuaError for code that is not Lua."""
@@ -99,7 +115,8 @@ class Lua:
                     and not name.startswith(("kong.ctx.", "kong.nginx.get_", "kong.nginx.set_"))
                 ]
             ),
-            "null": None,
+            "null": NULL,
+            "waits_for_body": self._waits_for_body,
             "var_get": getter(variables.read),
             "var_set": setter(nginx.set_variable),
             "ctx_get": getter(variables.context),
@@ -118,14 +135,18 @@ class Lua:
             "headers_sent": self._guard(lambda: self.exchange.headers_sent),
         }
 
-    def _pdk(self, name: str) -> Callable[..., Any]:
+    def _pdk(self, name: str) -> tuple[Callable[..., Any], bool]:
         function = FUNCTIONS.get(name) or NGX_FUNCTIONS[name]
         from_lua = self.from_lua
 
         def call(*args: Any) -> Any:
             return invoke(self.exchange, function, [from_lua(arg) for arg in args])
 
-        return self._guard(call)
+        return self._guard(call), function.reads_body
+
+    def _waits_for_body(self) -> bool:
+        exchange = self.exchange
+        return exchange.body is None and bool(exchange.phase & (phases.REWRITE | phases.ACCESS))
 
     def _guard(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """(True, results…), (False, message), or None for the end of the phase."""
@@ -149,7 +170,8 @@ class Lua:
         if isinstance(value, dict):
             return self._runtime.table_from({key: self._to_lua(item) for key, item in value.items()})
         if isinstance(value, (list, tuple)):
-            return self._runtime.table_from([self._to_lua(item) for item in value])
+            table = self._runtime.table_from([self._to_lua(item) for item in value])
+            return self._as_array(table) if isinstance(value, Array) else table
         return value
 
     def from_lua(self, value: Any) -> Any:
@@ -157,6 +179,8 @@ class Lua:
         if isinstance(value, self._table_type):
             pairs = {key: self.from_lua(item) for key, item in value.items()}
             count = len(pairs)
+            if not count and self._is_array(value):
+                return Array()
             if (
                 count
                 and all(isinstance(key, int) for key in pairs)

@@ -18,7 +18,7 @@ from kong.embedded import phases, variables
 from kong.embedded.exchange import Exchange
 from kong.embedded.pdk import header_values, response, service
 from kong.embedded.pdk.registry import pdk
-from kong.embedded.pdk.request import decode_args
+from kong.embedded.pdk.request import decode_args, get_http_version
 from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.values import is_number, is_string, is_table, octets, text, tostring
 
@@ -235,18 +235,25 @@ def say(exchange: Exchange, *args: Any) -> int:
     return int(print_(exchange, *args, "\n"))
 
 
-@pdk("ngx.exit", phases.ANY)
+@pdk("ngx.exit", phases.ANY & ~phases.BODY_FILTER)
 def exit_(exchange: Exchange, status: Any = 0) -> None:
-    """0 ends the handler and the request goes on; another status is the answer, with what was printed as its body."""
+    """The answer, with what was printed as its body; without a body nginx's own page."""
     if not is_number(status):
         raise LuaError("number expected")
+    if exchange.phase in (
+        phases.HEADER_FILTER,
+        phases.LOG,
+    ):  # there it only notes the status, and the code goes on
+        return
     printed = exchange.ctx.pop("__printed", None)
+    if exchange.phase == phases.ACCESS and status < 200:  # Kong runs the handler in a coroutine of its own
+        raise LuaError("attempt to call ngx.exit with a status that ends no request")
     if exchange.phase in (phases.ACCESS, phases.REWRITE) and (status >= 200 or printed is not None):
         code = int(status) if status >= 200 else exchange.status or 200
 
         def answer() -> None:
             if printed is None and code >= 300:
-                exchange.ctx["__nginx_error"] = True
+                exchange.nginx_page = True
             exchange.set_status(exchange.status or code)
             exchange.response_body = printed or b""
 
@@ -258,8 +265,6 @@ def exit_(exchange: Exchange, status: Any = 0) -> None:
 @pdk("ngx.redirect", phases.REWRITE | phases.ACCESS)
 def redirect(exchange: Exchange, uri: Any = "/", status: Any = 302) -> None:
     response.put(exchange, "Location", text(uri))
-    exchange.set_status(int(status))
-    print_(exchange, "")
     exit_(exchange, int(status))
 
 
@@ -301,7 +306,7 @@ def set_uri_args(exchange: Exchange, args: Any = None) -> None:
     exchange.args = service.encode_args(args) if is_table(args) else tostring(args)
 
 
-@pdk("ngx.req.read_body", phases.ANY)
+@pdk("ngx.req.read_body", phases.ANY, reads_body=True)
 def read_body(_exchange: Exchange) -> None:
     return None
 
@@ -327,8 +332,8 @@ def get_post_args(exchange: Exchange, limit: Any = None) -> dict[str, Any]:
 
 
 @pdk("ngx.req.http_version", phases.ANY)
-def http_version(exchange: Exchange) -> float:
-    return exchange.http_version
+def http_version(exchange: Exchange) -> float | None:
+    return get_http_version(exchange)
 
 
 @pdk("ngx.req.start_time", phases.ANY)

@@ -6,7 +6,7 @@ local host = ...
 local setmetatable, type, error, pairs, ipairs, tostring, select = setmetatable, type, error, pairs, ipairs, tostring, select
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 
-local END_OF_PHASE = {}
+local END_OF_PHASE, WANTS_BODY = {}, {}
 
 local function checked(level, ok, ...)
   if ok == true then
@@ -19,12 +19,21 @@ local function checked(level, ok, ...)
 end
 
 local function bind(name)
-  local call = host.pdk(name)
+  local call, reads_body = host.pdk(name)
+  if not reads_body then
+    return function(...)
+      return checked(3, call(...))
+    end
+  end
   return function(...)
+    if host.waits_for_body() then -- whoever runs the code reads it, and lets the code go on
+      yield(WANTS_BODY)
+    end
     return checked(3, call(...))
   end
 end
 
+local rawget, getmetatable = rawget, getmetatable
 local header_table = {
   __index = function(t, name)
     if type(name) ~= "string" then
@@ -33,6 +42,8 @@ local header_table = {
     return rawget(t, (name:lower():gsub("_", "-")))
   end,
 }
+
+local array_mt = {}
 
 local function with_header_names(f)
   return function(...)
@@ -113,6 +124,7 @@ local ngx = {
   HTTP_GET = "GET", HTTP_HEAD = "HEAD", HTTP_PUT = "PUT", HTTP_POST = "POST", HTTP_DELETE = "DELETE",
   HTTP_OPTIONS = "OPTIONS", HTTP_PATCH = "PATCH",
   null = host.null,
+  shared = {}, timer = {}, socket = {}, -- Kong has more here; nothing of it works in the embedded gateway
   config = { subsystem = "http", nginx_version = 1025003, ngx_lua_version = 10026 },
 }
 
@@ -216,12 +228,13 @@ local function environment()
   return env
 end
 
--- compile(text) → run, or nil and a message.
--- run() → true and what it returned; or false and what the code raised. A chunk that returns a function is called once for it.
+-- compile(text) → run, or false and a message.
+-- run() → true and what it returned; or false and what the code raised; or nil and a thread that wants the request's
+-- body: run(thread) goes on with it. A chunk that returns a function is called once for it.
 local function compile(text)
   local chunk, problem = load(text, nil, "t", environment())
   if not chunk then
-    return nil, problem
+    return false, problem
   end
   local first = true
   local function body()
@@ -236,10 +249,13 @@ local function compile(text)
     end
     return result
   end
-  return function()
-    local ok, result = resume(create(body))
+  return function(thread)
+    thread = thread or create(body)
+    local ok, result = resume(thread)
     if not ok then
       return false, tostring(result)
+    elseif result == WANTS_BODY then
+      return nil, thread
     elseif result == nil or result == END_OF_PHASE then
       return true
     end
@@ -247,4 +263,12 @@ local function compile(text)
   end
 end
 
-return compile
+local function as_array(t)
+  return setmetatable(t, array_mt)
+end
+
+local function is_array(t)
+  return getmetatable(t) == array_mt
+end
+
+return compile, as_array, is_array

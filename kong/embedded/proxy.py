@@ -8,9 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kong.embedded import errors
 from kong.embedded.exchange import Exchange, now_ms
-from kong.embedded.pdk.request import first, header
+from kong.embedded.pdk.request import first, get_http_version, header
 from kong.embedded.upstream import Connection, Head, UpstreamFailure
+from kong.embedded.values import tostring
 
 if TYPE_CHECKING:
     from kong.embedded.worker import Worker
@@ -110,8 +112,8 @@ def prepare(exchange: Exchange) -> None:
     if (header(exchange, "Upgrade") or "").lower() == "websocket":
         exchange.upstream_connection = "keep-alive, Upgrade"
         exchange.upstream_upgrade = "websocket"
-    version = "1" if exchange.http_version == 1.0 else f"{exchange.http_version}"
-    here = f"{version} kong/3.9.1"
+    version = get_http_version(exchange)
+    here = errors.SERVER if version is None else f"{tostring(version)} {errors.SERVER}"
     via = header(exchange, "Via")
     exchange.upstream_via = f"{via}, {here}" if via else here
     if match.upstream_host:
@@ -184,10 +186,10 @@ def request_bytes(exchange: Exchange, body: bytes) -> bytes:
         lines.append(f"X-Kong-Request-Id: {exchange.request_id}")
     if body or exchange.body_length is not None or exchange.chunked or "content-length" in exchange.request:
         lines.append(f"Content-Length: {len(body)}")
-    for key, name, values in exchange.request.items():
+    for key, names, values in exchange.request.items():
         if key in _REPLACED or (identified and key == "x-kong-request-id"):
             continue
-        lines.extend(f"{name}: {value}" for value in values)
+        lines.extend(f"{name}: {value}" for name, value in zip(names, values, strict=True))
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 

@@ -12,7 +12,8 @@ BUFFERS = 4
 
 _METHOD = re.compile(r"[A-Z_-]+")
 _REQUEST_LINE = re.compile(r"([A-Z_-]+) +(\S[^ ]*)(?: +HTTP/(\d)\.(\d{1,3}))? *")
-_NAME = re.compile(r"[!-9;-~\x80-\xff]+")  # visible characters but the colon
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_BAD_NAME = re.compile(r"[\x00-\x20\x7f]")
 _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)([/?].*)?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _HOST = re.compile(r"[^\x00-\x20/\x7f]+")
@@ -70,13 +71,12 @@ def _request_line(exchange: Exchange, line: str) -> int:
     target = match[2]
     if match[3] is None:
         exchange.http_version = 0.9
-        exchange.keepalive = False
         if exchange.method != "GET":
             return 400
+    elif match[3] != "1":
+        return 505 if match[3] not in ("0", "1") else 400
     else:
-        exchange.http_version = float(f"{match[3]}.{match[4]}")
-        if match[3] != "1":
-            return 505 if match[3] not in ("0", "1") else 400
+        exchange.http_version = {0: 1.0, 1: 1.1}.get(int(match[4]), 1.9)
     if exchange.http_version < 1.1:
         exchange.keepalive = False
     if not target.startswith("/"):
@@ -87,11 +87,10 @@ def _request_line(exchange: Exchange, line: str) -> int:
         target = absolute[2] or "/"
         if target.startswith("?"):
             target = "/" + target
-    target = target.partition("#")[0]
     if any(character < "\x20" or character == "\x7f" for character in target):
         return 400
     exchange.request_uri = target
-    path, mark, query = target.partition("?")
+    path, mark, query = target.partition("#")[0].partition("?")
     exchange.args = query if mark else None
     if "%" in path and _BAD_ESCAPE.search(path):
         return 400
@@ -112,15 +111,15 @@ def _climbs(path: str) -> bool:
 
 
 def _header_line(exchange: Exchange, line: str) -> int:
-    name, colon, value = line.partition(":")
-    if not _NAME.fullmatch(name) or "\0" in value or "\r" in value:
+    name, _, value = line.partition(":")
+    if "\0" in value or "\r" in value:
         return 400
-    if not colon:  # nginx ignores a name without a colon
-        return 0
+    if not _NAME.fullmatch(name):  # nginx ignores odd names, but not those with a space
+        return 400 if not name or _BAD_NAME.search(name) else 0
     lower = name.lower()
     if lower in _UNIQUE and lower in exchange.request:
         return 400
-    value = value.strip(" \t")
+    value = value.strip(" ")
     exchange.request.add(name, value)
     if lower == "host":
         return _host(exchange, value)
@@ -128,7 +127,7 @@ def _header_line(exchange: Exchange, line: str) -> int:
 
 
 def _host(exchange: Exchange, value: str) -> int:
-    if value and not _HOST.fullmatch(value):
+    if value and (".." in value or not _HOST.fullmatch(value)):
         return 400
     if not exchange.host:
         exchange.host = _host_name(value)
@@ -147,7 +146,7 @@ def _host_name(value: str) -> str:
 def _whole(exchange: Exchange) -> int:
     """The checks that need every line."""
     request = exchange.request
-    connection = (request.get("connection") or "").lower()
+    connection = ",".join(request.get_all("connection")).lower()
     if "close" in connection:
         exchange.keepalive = False
     elif exchange.http_version == 1.0 and "keep-alive" in connection:
@@ -163,7 +162,7 @@ def _whole(exchange: Exchange) -> int:
     coding = request.get("transfer-encoding")
     length = request.get("content-length")
     if length is not None:
-        if not length.isdigit() or not length.isascii():
+        if not length.isdigit() or not length.isascii() or int(length) > 2**63 - 1:
             return 400
         exchange.body_length = int(length)
     if coding is not None:

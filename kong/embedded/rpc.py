@@ -268,7 +268,10 @@ class Event:
     async def _after_body(self, args: list[Any]) -> None:
         try:
             await self._exchange.read_body()
-        except (BodyError, ConnectionError) as problem:  # nginx ends the request; the plugin server hears no more
+        except (
+            BodyError,
+            ConnectionError,
+        ) as problem:  # nginx ends the request; the plugin server hears no more
             self._future.set_exception(problem)
             return
         self._step(args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from email.utils import formatdate
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kong.embedded import errors, phases, proxy
 from kong.embedded.exchange import BodyError, Exchange, now_ms
+from kong.embedded.headers import Headers
 from kong.embedded.pdk import client, response, service
 from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.upstream import BodyBroken, Connection, Head, UpstreamFailure
@@ -48,8 +50,7 @@ async def serve(exchange: Exchange) -> None:
 
 async def _serve(exchange: Exchange) -> None:
     if exchange.status:  # refused by nginx before Kong saw it
-        status = exchange.status
-        _unexpected(exchange, status)
+        _nginx_error(exchange, exchange.status)
         await _send_whole(exchange)
         return
     try:
@@ -132,7 +133,7 @@ async def _rewrite_and_access(exchange: Exchange) -> tuple[Connection, Head, pro
 
 def _route(exchange: Exchange) -> bool:
     worker = exchange.worker
-    headers = {name: values for name, _, values in exchange.request.items()}
+    headers = {key: values for key, _, values in exchange.request.items()}
     match = worker.snapshot.router.match(
         exchange.method,
         exchange.raw_path,
@@ -216,8 +217,8 @@ def _flush_delayed(exchange: Exchange) -> None:
     delayed, exchange.delayed = exchange.delayed, None
     if delayed is not None:
         delayed()
-    if exchange.ctx.pop("__nginx_error", False):
-        _unexpected(exchange, exchange.status)
+    if exchange.nginx_page:
+        _nginx_error(exchange, exchange.status)
 
 
 def _answer(exchange: Exchange, status: int, message: str | None = None, headers: Any = None) -> None:
@@ -226,6 +227,21 @@ def _answer(exchange: Exchange, status: int, message: str | None = None, headers
         response.error(exchange, status, message, headers)
     except PhaseEnd:
         return
+
+
+def _nginx_error(exchange: Exchange, status: int) -> None:
+    """nginx ends the request with this status: Kong's error page, or nginx's own where Kong has none."""
+    if status in errors.KONG_PAGES:
+        _unexpected(exchange, status)
+        return
+    exchange.set_status(status)
+    if status == 501 or status == 505:
+        exchange.keepalive = False
+    page = errors.nginx_page(status)
+    kind = "text/html" if status in (301, 302) else "text/html; charset=UTF-8"
+    exchange.response.set("Content-Type", kind)
+    exchange.response.set("Content-Length", str(len(page)))
+    exchange.response_body = page.encode()
 
 
 def _unexpected(exchange: Exchange, status: int) -> None:
@@ -240,19 +256,23 @@ def _unexpected(exchange: Exchange, status: int) -> None:
 def _error_page(exchange: Exchange) -> None:
     """The body of Kong's error handler for `exchange.status`."""
     exchange.phase = phases.ERROR
-    accept = exchange.request.get("accept") or exchange.request.get("content-type")
-    media = errors.media_type(accept or exchange.worker.settings.error_default_type)
+    accept = exchange.request.get("accept")
+    if accept is None:
+        accept = exchange.request.get("content-type")
+    if accept is None:
+        accept = exchange.worker.settings.error_default_type
     message = errors.nginx_message(exchange.status)
     status = 400 if exchange.status == 494 else exchange.status
     exchange.ctx.pop("buffered_proxying", None)
     exchange.response_body = None
     exchange.delayed = None
     exchange.delaying = False
-    body = errors.body(media, message, exchange.request_id)
-    try:
+    with contextlib.suppress(PhaseEnd):
+        if accept.startswith("application/grpc"):
+            response.exit_(exchange, status, {"message": message})
+        media = errors.media_type(accept)
+        body = errors.body(media, message, exchange.request_id)
         response.exit_(exchange, status, body, {"Content-Type": media})
-    except PhaseEnd:
-        return
 
 
 def _lua_error(exchange: Exchange, problem: LuaError) -> None:
@@ -291,15 +311,18 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
         exchange.set_status(head.status)
         _error_page(exchange)
         return
+    finally:
+        # It was a subrequest: the variables of the request itself know nothing of the upstream.
+        exchange.upstream_status, exchange.upstream_headers = "", Headers()
     exchange.waiting_time = now_ms() - started
     exchange.phase = phases.RESPONSE
     exchange.service_status = head.status
     exchange.service_headers = head.headers
     exchange.service_body = b"".join(parts)
     exchange.set_status(head.status)
-    for key, name, values in head.headers.items():
+    for key, names, values in head.headers.items():
         if not proxy.hidden(key):
-            exchange.response.set(name, values)
+            exchange.response.set(names[0], values)
     try:
         for handler, instance in exchange.collected or ():
             if handler.phases & phases.RESPONSE:
@@ -308,6 +331,8 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
                 exchange.plugin = None
     except PhaseEnd:
         return
+    if exchange.status < 200:  # ngx_lua sends no such answer
+        raise _Cut
     exchange.response_body = exchange.service_body
 
 
@@ -345,8 +370,6 @@ def _header_filter(exchange: Exchange) -> None:
                 handler.filter(exchange, instance, "header_filter")
             finally:
                 exchange.plugin = None
-    except PhaseEnd:  # ngx.exit: the rest of the phase, Kong's own part too, does not run
-        return
     except LuaError as problem:
         exchange.worker.log.error(f"failed to run header_filter_by_lua*: {problem}")
         raise _Cut from None
@@ -394,35 +417,41 @@ def _date() -> str:
     return _DATE[1]
 
 
-def _head(exchange: Exchange) -> tuple[bytes, bool, bool]:
-    """The answer's head as nginx writes it, whether a body follows, and whether it goes in chunks."""
+def _head(exchange: Exchange, *, passed_on: bool = False) -> tuple[bytes, bool, bool]:
+    """The answer's head as nginx writes it, whether a body follows, and whether it goes in chunks.
+
+    `passed_on`: it is the service's own; nginx adds no Server and no Date to such a one.
+    """
     status = exchange.status
     headers = exchange.response
-    has_body = exchange.method != "HEAD" and status not in (204, 304) and status >= 200
-    if exchange.reason is None and status == 204:
+    has_body = exchange.method != "HEAD" and status not in (204, 304)
+    if exchange.reason is None and status == 204 and not exchange.response_body:
         headers.remove("Content-Type")
         headers.remove("Content-Length")
     chunked = False
-    if "content-length" not in headers and has_body:
+    if "content-length" not in headers and has_body and status >= 200:
         if exchange.http_version >= 1.1:
             chunked = True
         else:
             exchange.keepalive = False
     reason = exchange.reason if exchange.reason is not None else errors.REASONS.get(status, "")
     lines = [f"HTTP/1.1 {status:03d} {reason}"]
-    if "server" not in headers:
+    if "server" not in headers and not passed_on:
         lines.append("Server: openresty")
-    if "date" not in headers:
+    if "date" not in headers and not passed_on:
         lines.append(f"Date: {_date()}")
     content_type = headers.get("content-type")
     if content_type is not None:
         lines.append(f"Content-Type: {content_type}")
     if chunked:
         lines.append("Transfer-Encoding: chunked")
-    lines.append("Connection: keep-alive" if exchange.keepalive else "Connection: close")
-    for key, name, values in headers.items():
-        if key not in ("content-type", "connection", "transfer-encoding", "keep-alive"):
-            lines.extend(f"{name}: {value}" for value in values)
+    if status == 101:
+        lines.append("Connection: upgrade")
+    else:
+        lines.append("Connection: keep-alive" if exchange.keepalive else "Connection: close")
+    for key, names, values in headers.items():
+        if key != "content-type":
+            lines.extend(f"{name}: {value}" for name, value in zip(names, values, strict=True))
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n", has_body, chunked
 
 
@@ -504,13 +533,13 @@ async def _stream(exchange: Exchange, connection: Connection, head: Head, target
     received = now_ms()
     exchange.set_status(head.status)
     exchange.reason = head.reason
-    for key, name, values in head.headers.items():
+    for key, names, values in head.headers.items():
         if proxy.hidden(key):
             continue
         if key in ("content-type", "content-length", "server", "date"):
-            exchange.response.set(name, values)
+            exchange.response.set(names[0], values)
         else:
-            for value in values:
+            for name, value in zip(names, values, strict=True):
                 exchange.response.add(name, value)
     parts = connection.body(head, exchange.method, target.read_timeout)
     if head.version < 1.0:  # nginx passes such an answer on as it is
@@ -520,7 +549,9 @@ async def _stream(exchange: Exchange, connection: Connection, head: Head, target
             await exchange.client.drain()
         raise _Cut
     _header_filter(exchange)
-    out, has_body, chunked = _head(exchange)
+    out, has_body, chunked = _head(exchange, passed_on=True)
+    if exchange.http_version < 1.0:
+        out = b""
     exchange.headers_sent = True
     if exchange.response_body is not None:  # an exit in header_filter
         await _drop(parts)
@@ -530,6 +561,9 @@ async def _stream(exchange: Exchange, connection: Connection, head: Head, target
         async for part in parts:
             if filters is not None:
                 out += _framed(filters.apply(part, False), chunked)
+                if filters.ended:  # a plugin has ended the body: nobody waits for its rest
+                    connection.close()
+                    break
             if not connection.buffer and out:
                 exchange.bytes_sent += len(out)
                 exchange.client.write(out)

@@ -148,8 +148,12 @@ class ClientConnection(asyncio.Protocol):
                 first = buffer.find(b"\n")
                 if len(buffer) > _MOST_HEAD or (first < 0 and len(buffer) > request_head.BUFFER):
                     self._start(bytes(buffer), 414 if first < 0 else 494)
-                elif first > 0 and not _may_be_http(buffer[:first]):
-                    self._start(bytes(buffer[: first + 1]), 400)
+                elif first >= 0 and _is_whole(
+                    buffer[:first]
+                ):  # not HTTP, or HTTP/0.9: nothing follows the line
+                    line = bytes(buffer[:first])
+                    del buffer[: first + 1]
+                    self._start(line, 0)
                 return
             head = bytes(buffer[: end.start()])
             del buffer[: end.end()]
@@ -293,7 +297,10 @@ class ClientConnection(asyncio.Protocol):
         Raises ConnectionError: the client gets no answer.
         """
         exchange = self._exchange
-        if self._body_left is None and exchange is not None and exchange.body is None and not exchange.errored:
+        if exchange is None or exchange.body is not None or self._body_left == 0 or exchange.errored:
+            return
+        self._continue(exchange)
+        if self._body_left is None:
             try:
                 if self._decoder.feed(self._buffer):
                     self._body_left = 0
@@ -363,16 +370,17 @@ class _ChunkedBody:
             if len(line) > request_head.BUFFER:
                 raise BodyError(400, "client sent too long trailer")
             return 0
-        match = _CHUNK_SIZE.match(line)
-        if match is None or match.end() != len(line):
+        match = _CHUNK_SIZE.fullmatch(line)
+        if match is None:
             if complete or line.strip():
                 raise BodyError(400, "client sent invalid chunked body")
             return 0
         return int(match[1], 16)
 
 
-def _may_be_http(line: bytes | bytearray) -> bool:
-    return bool(re.match(rb"[A-Z_-]+ ", line))
+def _is_whole(line: bytes | bytearray) -> bool:
+    """Whether this first line cannot be one of HTTP/1, behind which a header follows."""
+    return re.search(rb" HTTP/\d\.\d+ *\r?$", line) is None
 
 
 def _real_ip(exchange: Exchange) -> None:

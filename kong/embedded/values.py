@@ -27,6 +27,20 @@ def type_name(value: Any) -> str:
     return "userdata"
 
 
+class Array(list[Any]):
+    """A list that is one in JSON even when it is empty; an empty Lua table is an object there."""
+
+
+class Null:
+    """`ngx.null`, `cjson.null`."""
+
+    def __repr__(self) -> str:
+        return "null"
+
+
+NULL = Null()
+
+
 def is_string(value: Any) -> bool:
     return isinstance(value, (str, bytes))
 
@@ -94,7 +108,7 @@ def widen(value: Any) -> Any:
         return [widen(item) for item in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
-    return value
+    return None if value is NULL else value
 
 
 _ESCAPES = {**{code: f"\\u{code:04x}" for code in range(32)}, 127: "\\u007f"}
@@ -107,18 +121,17 @@ _ESCAPES.update(
         13: "\\r",
         ord('"'): '\\"',
         ord("\\"): "\\\\",
-        ord("/"): "\\/",
     }
 )
 
 
 def to_json(value: Any) -> bytes:
-    """JSON as cjson writes it: no spaces, `/` escaped, an empty table as `{}`, bytes of strings untouched."""
+    """JSON as cjson writes it: no spaces, an empty table as `{}`, bytes of strings untouched."""
     return _json(value).encode("latin-1")
 
 
 def _json(value: Any) -> str:
-    if value is None:
+    if value is None or value is NULL:
         return "null"
     if value is True:
         return "true"
@@ -137,7 +150,7 @@ def _json(value: Any) -> str:
             return "{}"
         return "{" + ",".join(f"{_json(tostring(key))}:{_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        if not value:
+        if not value and not isinstance(value, Array):
             return "{}"
         return "[" + ",".join(_json(item) for item in value) + "]"
     raise LuaError(f"Cannot serialise {type_name(value)}: type not supported")
@@ -146,6 +159,15 @@ def _json(value: Any) -> str:
 def from_json(data: bytes) -> Any:
     """JSON as cjson reads it, or None for what is not JSON."""
     try:
-        return narrow(json.loads(data))
+        return _arrays(narrow(json.loads(data)))
     except (ValueError, RecursionError):
         return None
+
+
+def _arrays(value: Any) -> Any:
+    """Kong decodes with `decode_with_array_mt`: lists stay lists, nulls stay nulls."""
+    if isinstance(value, dict):
+        return {key: _arrays(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return Array(_arrays(item) for item in value)
+    return NULL if value is None else value

@@ -90,11 +90,11 @@ def _captured_headers(exchange: Exchange) -> dict[str, Any] | None:
     if headers is None:
         return None
     captured: dict[str, Any] = {}
-    for key, name, values in headers.items():
+    for key, names, values in headers.items():
         if key == "content-length":
-            captured[name] = int(values[0])
+            captured[names[0]] = int(values[0])
         elif key not in ("connection", "keep-alive", "transfer-encoding"):
-            captured[name] = values[0] if len(values) == 1 else list(values)
+            captured[names[0]] = values[0] if len(values) == 1 else list(values)
     return captured
 
 

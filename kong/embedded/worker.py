@@ -57,7 +57,9 @@ class Handler:
         else:
             if exchange.body is None and self.plugin.needs_body(exchange, instance.config):
                 await exchange.read_body()
-            getattr(self.plugin, phase)(exchange, instance)
+            waiting = getattr(self.plugin, phase)(exchange, instance)
+            if waiting is not None:
+                await waiting
 
     def filter(self, exchange: Exchange, instance: PluginInstance, phase: str) -> None:
         """header_filter, body_filter, log of a bundled plugin."""

@@ -19,7 +19,7 @@ class FileLog(BundledPlugin):
 
     def log(self, exchange: Exchange, instance: PluginInstance) -> None:
         for key, expression in (instance.config.get("custom_fields_by_lua") or {}).items():
-            log.set_serialize_value(exchange, key, self.worker.lua.compile(expression).value(exchange))
+            log.set_serialize_value(exchange, key, self.worker.lua.compile(expression).run(exchange))
         line = values.to_json(log.serialize(exchange)) + b"\n"
         path = instance.config["path"]
         try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kong.embedded.bundled.plugin import BundledPlugin
 
@@ -21,11 +20,7 @@ class Functions(BundledPlugin):
         super().__init__(worker)
         self._compiled: dict[tuple[str, int], dict[str, list[Chunk]]] = {}
 
-    def needs_body(self, exchange: Exchange, config: Mapping[str, Any]) -> bool:
-        # Lua here cannot wait for the client, so what it may ask for is read before; only if it may ask for it.
-        return any("body" in code for code in config.get("access") or ())
-
-    def _run(self, phase: str, exchange: Exchange, instance: PluginInstance) -> None:
+    def _chunks(self, phase: str, instance: PluginInstance) -> list[Chunk]:
         phases = self._compiled.get((instance.id, instance.seq))
         if phases is None:
             self._compiled = {key: value for key, value in self._compiled.items() if key[0] != instance.id}
@@ -34,14 +29,19 @@ class Functions(BundledPlugin):
         if chunks is None:
             code = instance.config.get(phase) or ()
             chunks = phases[phase] = [self.worker.lua.compile(text) for text in code]
-        for chunk in chunks:
+        return chunks
+
+    def _run(self, phase: str, exchange: Exchange, instance: PluginInstance) -> None:
+        for chunk in self._chunks(phase, instance):
             chunk.run(exchange)
 
-    def rewrite(self, exchange: Exchange, instance: PluginInstance) -> None:
-        self._run("rewrite", exchange, instance)
+    async def rewrite(self, exchange: Exchange, instance: PluginInstance) -> None:
+        for chunk in self._chunks("rewrite", instance):
+            await chunk.run_waiting(exchange)
 
-    def access(self, exchange: Exchange, instance: PluginInstance) -> None:
-        self._run("access", exchange, instance)
+    async def access(self, exchange: Exchange, instance: PluginInstance) -> None:
+        for chunk in self._chunks("access", instance):
+            await chunk.run_waiting(exchange)
 
     def header_filter(self, exchange: Exchange, instance: PluginInstance) -> None:
         self._run("header_filter", exchange, instance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ class BundledPlugin:
     """A plugin inside the gateway; one object a worker.
 
     A subclass defines the phases it takes part in, each called with the exchange and the configured instance. They
-    call PDK functions and may raise what those raise.
+    call PDK functions and may raise what those raise. `rewrite`, `access` and `response` may be coroutines.
     """
 
     name: ClassVar[str]
@@ -28,10 +28,10 @@ class BundledPlugin:
         """Whether the access phase reads the request's body, which then has to be there before."""
         return False
 
-    def rewrite(self, exchange: Exchange, instance: PluginInstance) -> None:
+    def rewrite(self, exchange: Exchange, instance: PluginInstance) -> Awaitable[None] | None:
         raise NotImplementedError
 
-    def access(self, exchange: Exchange, instance: PluginInstance) -> None:
+    def access(self, exchange: Exchange, instance: PluginInstance) -> Awaitable[None] | None:
         raise NotImplementedError
 
     def header_filter(self, exchange: Exchange, instance: PluginInstance) -> None:
@@ -43,7 +43,7 @@ class BundledPlugin:
     def log(self, exchange: Exchange, instance: PluginInstance) -> None:
         raise NotImplementedError
 
-    def response(self, exchange: Exchange, instance: PluginInstance) -> None:
+    def response(self, exchange: Exchange, instance: PluginInstance) -> Awaitable[None] | None:
         raise NotImplementedError
 
     def defines(self, phase: str) -> bool:

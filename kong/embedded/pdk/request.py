@@ -10,7 +10,7 @@ from kong.embedded.exchange import Exchange
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError
 from kong.embedded.request_path import normalise
-from kong.embedded.values import from_json, is_number, is_string, is_table, octets, text
+from kong.embedded.values import Array, from_json, is_number, is_string, is_table, octets, text
 
 BODY = phases.REWRITE | phases.ACCESS | phases.RESPONSE | phases.ERROR | phases.ADMIN_API
 NOT_FITTING = "request body did not fit into client body buffer, consider raising 'client_body_buffer_size'"
@@ -128,12 +128,13 @@ def get_forwarded_prefix(exchange: Exchange) -> str | None:
         prefix = header(exchange, "X-Forwarded-Prefix")
         if prefix:
             return prefix
-    return exchange.x_forwarded.get("Prefix") or ""
+    return exchange.x_forwarded.get("Prefix")
 
 
 @pdk("kong.request.get_http_version", phases.REQUEST)
-def get_http_version(exchange: Exchange) -> float:
-    return exchange.http_version
+def get_http_version(exchange: Exchange, *_: Any) -> float | None:
+    """None for a minor version that ngx_lua does not know."""
+    return exchange.http_version if exchange.http_version in (0.9, 1.0, 1.1) else None
 
 
 @pdk("kong.request.get_method", phases.REQUEST)
@@ -238,5 +239,5 @@ def get_start_time(exchange: Exchange) -> int:
 def get_uri_captures(exchange: Exchange, *_: Any) -> dict[str, Any]:
     match = exchange.match
     if match is None:
-        return {"unnamed": [], "named": {}}
-    return {"unnamed": list(match.captures), "named": dict(match.named_captures)}
+        return {"unnamed": Array(), "named": {}}
+    return {"unnamed": Array(match.captures), "named": dict(match.named_captures)}

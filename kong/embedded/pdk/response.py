@@ -164,7 +164,7 @@ def send(exchange: Exchange, status: int, body: Any, headers: Any) -> None:
             exchange.response.set("Content-Type", errors.JSON)
     else:
         content = octets(body) if body is not None else b""
-    if not sized:
+    if not sized and (content or status != 204):  # nginx drops the length of an empty 204, and of no other
         exchange.response.set("Content-Length", str(len(content)))
     exchange.response_body = content
 
@@ -176,7 +176,8 @@ def _finish(exchange: Exchange, status: int, body: Any, headers: Any) -> None:
             exchange.delayed = lambda: send(exchange, status, body, headers)
     else:
         send(exchange, status, body, headers)
-    raise PhaseEnd
+    if exchange.phase != phases.HEADER_FILTER:  # there ngx.exit does not end what is running
+        raise PhaseEnd
 
 
 @pdk("kong.response.exit", BEFORE_SENT)

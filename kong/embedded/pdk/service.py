@@ -59,7 +59,9 @@ def encode_args(args: Any) -> str:
         for item in header_values.array(value) if is_table(value) else [value]:
             if item is True:
                 parts.append(key)
-            elif item is not False:
+            elif item is False:
+                parts.append("")
+            else:
                 parts.append(f"{key}={quote(octets(tostring(item)), safe='')}")
     return "&".join(sorted(parts))
 
