@@ -103,14 +103,16 @@ class Connection:
         try:
             pieces.feed(chunk)
             self._fed += len(chunk)
+            complete = 0
             for message in pieces:
+                complete = pieces.tell()
                 self._take(message)
                 if self.closed:
                     return
         except Exception as error:  # noqa: BLE001 - msgpack raises many kinds, and all mean the same
             self._refuse(type(error).__name__)
             return
-        if pieces.tell() == self._fed:
+        if complete == self._fed:
             self._decoder = None
 
     def _take(self, message: Any) -> None:

@@ -54,6 +54,17 @@ def test_a_message_beyond_the_limit_closes_its_connection(serve: Serve) -> None:
     assert asked(worker.step(first, b"x" * 90_000))[1][1] == "bytes of 90000"
 
 
+def test_a_message_may_come_in_two_pieces_wherever_it_is_cut(server: PluginProcess) -> None:
+    worker, other = server.worker(), server.worker()
+    for cut in range(1, len(STATUS)):
+        worker.send_bytes(STATUS[:cut])
+        # What the loop does for this connection comes after what it has already seen of the other.
+        for _ in range(2):
+            other.call("plugin.GetStatus")
+        worker.send_bytes(STATUS[cut:])
+        assert worker.answer_to(1)["Pid"] == server.process.pid
+
+
 def test_a_message_may_come_byte_by_byte(server: PluginProcess) -> None:
     worker = server.worker()
     for byte in STATUS:
