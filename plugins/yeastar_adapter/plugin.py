@@ -73,7 +73,7 @@ class Plugin:
             wait = kong.service.response.get_header("retry-after") if answer.status == 429 else None
             call.answer = answer
             if answer.status == 401:
-                call.submitted_again = True
+                call.token_rejected = True
                 answer, wait = self._submit_again(call)
                 call.answer = answer
             if answer.is_order:

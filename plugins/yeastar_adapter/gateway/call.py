@@ -45,7 +45,7 @@ class Call:
         "kong",
         "limiter_seconds",
         "recipient",
-        "submitted_again",
+        "token_rejected",
         "token_seconds",
     )
 
@@ -59,7 +59,7 @@ class Call:
         self.limiter_seconds: float | None = None
         self.token_seconds: float | None = None
         self.answer: Answer | None = None
-        self.submitted_again = False
+        self.token_rejected = False
 
     def _read(self, name: str) -> Any:
         request = self._handed_over

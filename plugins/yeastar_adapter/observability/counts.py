@@ -30,7 +30,7 @@ class Counts:
         "forwarded",
         "limiter_wait",
         "refused",
-        "submitted_again",
+        "tokens_rejected",
         "token_wait",
         "verified",
     )
@@ -49,8 +49,8 @@ class Counts:
         """Errors that a PBX was answered, by consumer, endpoint, Yeastar code, and whose it is to mend."""
         self.answers: dict[tuple[str, str], int] = defaultdict(int)
         """What FutureSMS answered to orders, by HTTP status, and Yeastar code ("": accepted)."""
-        self.submitted_again = 0
-        """Orders that FutureSMS had answered 401."""
+        self.tokens_rejected = 0
+        """Orders that FutureSMS answered 401 at first."""
         self.limiter_wait = Histogram(LIMITER_BOUNDS)
         self.token_wait = Histogram()
 

@@ -115,9 +115,9 @@ class Requests(Collector):
             "code",
         )
         yield _counter(
-            "orders_submitted_again",
-            "Orders that FutureSMS had answered 401, submitted once more with a new token.",
-            counts.submitted_again,
+            "tokens_rejected",
+            "Orders that FutureSMS answered 401. Each is submitted once more, if a new token is to be had.",
+            counts.tokens_rejected,
         )
         yield _histogram(
             "limiter_wait_seconds", "What a request waited for its rate to be counted.", counts.limiter_wait

@@ -77,7 +77,7 @@ def refused(call: Call, refusal: Refusal, fault: Fault | None = None) -> None:
         entity = call.kong.client.get_consumer() or {}
         call.consumer = entity.get("username") or entity.get("id") or ""
         counts.answers[_status(answer.status), error.code] += 1
-        counts.submitted_again += call.submitted_again
+        counts.tokens_rejected += call.token_rejected
     _observe_waits(call)
     endpoint = _endpoint(call)
     counts.refused[counts.label(call.consumer), endpoint, error.code, fault.value] += 1
@@ -102,8 +102,8 @@ def sent(call: Call, answer: Answer) -> None:
     counts.accepted += 1
     counts.accepted_last = time()
     counts.answers[_status(answer.status), ""] += 1
-    if call.submitted_again:
-        counts.submitted_again += 1
+    if call.token_rejected:
+        counts.tokens_rejected += 1
     if log.isEnabledFor(logging.DEBUG):
         entity = call.kong.client.get_consumer() or {}
         call.consumer = entity.get("username") or entity.get("id") or ""
@@ -185,7 +185,7 @@ def _facts_of_answer(call: Call, answer: Answer) -> dict[str, Any]:
         "upstream_about": ",".join(field for field in fields if answer.concerns(field)),
         "upstream_request_id": _only(_REQUEST_ID, answer.request_id),
         "upstream_ms": call.upstream_milliseconds(),
-        "submitted_again": call.submitted_again or None,
+        "token_rejected": call.token_rejected or None,
     }
 
 

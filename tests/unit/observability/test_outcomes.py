@@ -192,15 +192,15 @@ def test_a_consumer_without_a_name_is_counted_by_its_id(counts: Counts) -> None:
     assert [key[0] for key in counts.refused] == ["f70c"]
 
 
-def test_orders_submitted_again_are_counted_however_they_end(counts: Counts) -> None:
+def test_rejected_tokens_are_counted_however_the_request_ends(counts: Counts) -> None:
     for answer in (Answer(202, "SDPS1"), Answer(403)):
         call = answered(answer)
-        call.submitted_again = True
+        call.token_rejected = True
         if answer.is_order:
             outcomes.sent(call, answer)
         else:
             refused(call, Refusal(NO_PERMISSION))
-    assert counts.submitted_again == 2
+    assert counts.tokens_rejected == 2
 
 
 def test_odd_statuses_of_futuresms_make_no_series_of_their_own(counts: Counts) -> None:
