@@ -101,6 +101,12 @@ def test_every_vault_reference_of_kong_yml_is_a_variable_that_kong_is_given() ->
         assert wanted <= SERVICES[name]["environment"].keys(), name
 
 
+def test_kong_reads_the_file_that_is_mounted() -> None:
+    [mounted] = SERVICES["kong"]["volumes"]
+    assert SERVICES["kong"]["environment"]["KONG_DECLARATIVE_CONFIG"] == mounted["target"]
+    assert _interpolated(mounted["source"]) == "./kong.yml"
+
+
 def test_a_secret_has_no_default_and_stops_docker_compose_where_it_is_missing() -> None:
     for variable, value in SERVICES["kong"]["environment"].items():
         if not variable.startswith("KONG_"):

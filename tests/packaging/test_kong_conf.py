@@ -20,7 +20,6 @@ VERIFIED = {
     "anonymous_reports": "on",
     "database": "postgres",
     "db_update_frequency": "5",
-    "declarative_config": "",
     "headers": "server_tokens, latency_tokens, X-Kong-Request-Id",
     "log_level": "notice",
     "nginx_http_client_body_buffer_size": "8k",
@@ -78,7 +77,7 @@ def test_the_longest_legal_message_stays_in_memory_and_within_the_limit() -> Non
 
 
 def test_kong_waits_longer_for_the_plugin_server_than_the_plugin_server_for_anybody() -> None:
-    """A new token, a connection and an order that is submitted again, and Redis before them."""
+    """An order that is submitted again: connection, answer and its end, each as late as can be; and Redis before."""
     merchant, redis = _default("merchant", "timeout_ms"), _default("rate_limit", "redis", "timeout_ms")
     longest = (3 * merchant + redis) / 1000
     for what in ("read", "send"):
