@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,17 @@ class Node:
 def passed(verdicts: list[Any]) -> int:
     """How many of the verdicts allow the request."""
     return sum(verdict is not None and verdict[0] for verdict in verdicts)
+
+
+def until(happened: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def back(node: Node) -> bool:
+    return not node.statistics()["redis_away"]
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from redis.crc import key_slot
 
 from kong.embedded.child import ChildError
 from tests.harness.redis import RedisServer
-from tests.limits.conftest import Node, passed
-from tests.limits.test_faults import back, until
+from tests.limits.conftest import Node, back, passed, until
 
 SLOTS = 16384
 

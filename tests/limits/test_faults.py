@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -15,7 +14,7 @@ import redis as redis_py
 
 from tests.harness.link import Link
 from tests.harness.redis import RedisServer
-from tests.limits.conftest import Node, passed
+from tests.limits.conftest import Node, back, passed, until
 
 TIMEOUT_MS = 1500
 
@@ -86,17 +85,6 @@ def _is_busy(client: redis_py.Redis) -> bool:
 
 
 FAULTS = [killed, hanging, out_of_memory, read_only, password_changed, busy]
-
-
-def until(happened: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
-def back(node: Node) -> bool:
-    return not node.statistics()["redis_away"]
 
 
 @pytest.fixture

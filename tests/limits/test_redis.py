@@ -5,13 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 
 import redis as redis_py
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yeastar_adapter.limits.link import SCRIPT
 from yeastar_adapter.limits.window import SLOTS, Window, admit
 
 from tests.harness.link import Link
-from tests.limits.conftest import passed
+from tests.limits.conftest import passed, until
 
 KEY = "yeastar-adapter:{acme}"
 SECOND = 1_000_000
@@ -126,6 +126,18 @@ def test_a_restarted_server_is_used_at_once(node, redis):
     assert statistics["redis_connections"] == 2
 
 
+def test_a_replica_that_takes_over_knows_the_counts(start_redis, start_node):
+    master, replica = start_redis(), start_redis()
+    with master.client() as old, replica.client() as new:
+        new.replicaof(master.host, master.port)
+        until(lambda: new.info("replication")["master_link_status"] == "up")
+        assert passed(start_node(master.settings()).admit(times=4, minute=5, hour=100)) == 4
+        assert old.wait(1, 10_000) == 1
+        master.kill()
+        new.replicaof("NO", "ONE")
+        assert passed(start_node(replica.settings()).admit(times=10, minute=5, hour=100)) == 1
+
+
 def test_a_connection_that_the_server_closed_is_made_again(node, redis):
     node.admit(minute=5)
     with redis.client() as client:
@@ -167,6 +179,7 @@ def test_in_the_script_the_arithmetic_is_the_same(redis_server):
     with redis_server.client() as client:
         script = client.register_script(SCRIPT)
 
+        @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(pauses, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3))
         def same(pauses: list[int], configurations: list[tuple[int | None, ...]]) -> None:
             client.delete(KEY)

@@ -21,18 +21,15 @@ end
 
 -- Without what is a period old; what lies in the future (the clock was set back) counts as granted now.
 local function advance(kept, period)
-  local last, late, live, total = #kept, 0, {}, 0
+  local last, late, first, total = #kept, 0, 1, 0
   while last > 0 and kept[last - 1] > now do
     late = late + kept[last]
     last = last - 2
   end
-  for i = 1, last, 2 do
-    if kept[i] > now - period then
-      live[#live + 1] = kept[i]
-      live[#live + 1] = kept[i + 1]
-      total = total + kept[i + 1]
-    end
-  end
+  while first < last and kept[first] <= now - period do first = first + 2 end
+  for i = first + 1, last, 2 do total = total + kept[i] end
+  if first == 1 and late == 0 then return kept, total, false end
+  local live = {unpack(kept, first, last)}
   if late > 0 then
     live[#live + 1] = now
     live[#live + 1] = late
