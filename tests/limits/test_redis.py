@@ -161,30 +161,28 @@ def test_a_consumer_may_have_any_name(node):
 
 def test_in_the_script_the_arithmetic_is_the_same(redis_server):
     slot = SECOND // SLOTS
-    pauses = st.lists(
-        st.one_of(
-            st.just(0),
-            st.integers(0, 50),
-            st.integers(0, slot // 8),
-            st.integers(slot - 2, slot + 2),
-            st.integers(0, 2 * SECOND),
-            st.integers(58 * SECOND, 62 * SECOND),
-            st.integers(-3 * SECOND, -1),
-            st.integers(-100 * SECOND, -1),
-        ),
-        max_size=200,
+    pause = st.one_of(
+        st.integers(0, 50),
+        st.integers(0, slot),
+        st.integers(0, 2 * SECOND),
+        st.sampled_from([slot, SECOND - 1, SECOND, 60 * SECOND, 3600 * SECOND, 3600 * SECOND + 1]),
+        st.integers(-3 * SECOND, -1),
+        st.integers(-100 * SECOND, -1),
     )
+    spacing = st.one_of(st.integers(0, 50), st.integers(0, slot), st.just(SECOND // 2))
+    bursts = st.lists(st.tuples(pause, st.integers(1, 60), spacing), min_size=1, max_size=8)
     limit = st.one_of(st.none(), st.integers(1, 8), st.integers(50, 150))
 
     with redis_server.client() as client:
         script = client.register_script(SCRIPT)
 
         @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(pauses, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3))
-        def same(pauses: list[int], configurations: list[tuple[int | None, ...]]) -> None:
+        @given(bursts, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3))
+        def same(bursts: list[tuple[int, int, int]], configurations: list[tuple[int | None, ...]]) -> None:
             client.delete(KEY)
             windows = {seconds: Window(seconds * SECOND) for seconds in (1, 60, 3600)}
             now = 1_760_000_000 * SECOND
+            pauses = [gap for pause, count, spacing in bursts for gap in (pause, *[spacing] * (count - 1))]
             for count, pause in enumerate(pauses):
                 now += pause
                 limits = configurations[count * len(configurations) // len(pauses)]

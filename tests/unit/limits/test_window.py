@@ -13,30 +13,32 @@ SECOND = 1_000_000
 START = 1_760_000_000 * SECOND
 
 periods = st.sampled_from([SECOND, 60 * SECOND, 86_400 * SECOND])
-limits = st.one_of(st.integers(1, 8), st.integers(1, EXACT), st.integers(EXACT, 200))
+limits = st.one_of(st.integers(1, 8), st.integers(1, EXACT), st.integers(EXACT, 300))
 
 
-def steps(period: int, size: int = 250) -> st.SearchStrategy[list[int]]:
-    """Pauses between requests, from bursts to more than a period."""
+def arrivals(period: int, bursts: int = 10, size: int = 80) -> st.SearchStrategy[list[int]]:
+    """When requests come: bursts, even and uneven, and pauses up to more than a period between them."""
     slot = period // SLOTS
-    return st.lists(
-        st.one_of(
-            st.just(0),
-            st.integers(0, 50),
-            st.integers(0, slot // 8),
-            st.integers(slot - 2, slot + 2),
-            st.integers(0, period // 4),
-            st.integers(period - 2, period + slot + 2),
-        ),
-        max_size=size,
+    pause = st.one_of(
+        st.integers(0, 50),
+        st.integers(0, slot),
+        st.integers(0, period),
+        st.sampled_from([slot - 1, slot, slot + 1, period - 1, period, period + 1, period + slot]),
     )
+    spacing = st.one_of(
+        st.integers(0, 50), st.integers(0, slot), st.sampled_from([period // 100, period // 60, period // 7])
+    )
+    burst = st.tuples(pause, st.integers(1, size), spacing)
+    return st.lists(burst, min_size=1, max_size=bursts).map(_times)
 
 
-def times(pauses: list[int]) -> list[int]:
+def _times(bursts: list[tuple[int, int, int]]) -> list[int]:
     now, found = START, []
-    for pause in pauses:
+    for pause, count, spacing in bursts:
         now += pause
-        found.append(now)
+        for _ in range(count):
+            found.append(now)
+            now += spacing
     return found
 
 
@@ -53,7 +55,7 @@ def test_no_interval_of_the_windows_length_holds_more_than_the_limit(
     data: st.DataObject, period: int, limit: int
 ) -> None:
     window = Window(period)
-    grants = [now for now in times(data.draw(steps(period))) if allowed(window, limit, now)]
+    grants = [now for now in data.draw(arrivals(period)) if allowed(window, limit, now)]
     for first, one_too_many in zip(grants, grants[limit:], strict=False):
         assert one_too_many - first >= period
 
@@ -63,7 +65,7 @@ def test_nothing_is_refused_while_a_period_and_a_slot_leave_room(
     data: st.DataObject, period: int, limit: int
 ) -> None:
     window, grants = Window(period), []
-    for now in times(data.draw(steps(period))):
+    for now in data.draw(arrivals(period)):
         if allowed(window, limit, now):
             grants.append(now)
         else:
@@ -75,7 +77,7 @@ def test_limits_of_up_to_64_are_exact_to_the_microsecond(
     data: st.DataObject, period: int, limit: int
 ) -> None:
     window, grants = Window(period), []
-    for now in times(data.draw(steps(period))):
+    for now in data.draw(arrivals(period)):
         verdict = admit([(limit, window)], now)
         assert verdict.allowed == (counted(grants, period, now) < limit)
         if verdict.allowed:
@@ -86,7 +88,7 @@ def test_limits_of_up_to_64_are_exact_to_the_microsecond(
 @given(st.data(), periods, limits)
 def test_a_retry_after_the_time_that_was_told_passes(data: st.DataObject, period: int, limit: int) -> None:
     window = Window(period)
-    for now in times(data.draw(steps(period))):
+    for now in data.draw(arrivals(period)):
         verdict = admit([(limit, window)], now)
         if not verdict.allowed:
             assert 1 <= verdict.retry_after_seconds <= period // SECOND
@@ -98,7 +100,7 @@ def test_the_wait_is_no_microsecond_too_long_or_too_short(
     data: st.DataObject, period: int, limit: int
 ) -> None:
     window = Window(period)
-    for now in times(data.draw(steps(period, size=100))):
+    for now in data.draw(arrivals(period, bursts=6)):
         window.advance(now)
         wait = window.wait(limit, now)
         if wait == 0:
@@ -111,7 +113,7 @@ def test_the_wait_is_no_microsecond_too_long_or_too_short(
 @given(st.data(), periods, limits)
 def test_the_state_is_bounded(data: st.DataObject, period: int, limit: int) -> None:
     window = Window(period)
-    for now in times(data.draw(steps(period))):
+    for now in data.draw(arrivals(period)):
         allowed(window, limit, now)
         assert len(window.times) == len(window.counts) <= EXACT
         assert sum(window.counts) == window.total <= limit
@@ -120,9 +122,10 @@ def test_the_state_is_bounded(data: st.DataObject, period: int, limit: int) -> N
 @given(st.data(), periods, limits)
 def test_a_clock_that_is_set_back_never_opens_the_gate(data: st.DataObject, period: int, limit: int) -> None:
     window, grants, behind = Window(period), [], 0
-    set_back = st.one_of(st.just(0), st.just(0), st.integers(0, period // 8), st.integers(0, 3 * period))
-    for now in times(data.draw(steps(period, size=120))):
-        behind += data.draw(set_back)
+    amount = st.one_of(st.integers(0, period // 8), st.integers(0, 3 * period))
+    set_back = data.draw(st.dictionaries(st.integers(0, 300), amount, max_size=12))
+    for count, now in enumerate(data.draw(arrivals(period))):
+        behind += set_back.get(count, 0)
         if allowed(window, limit, now - behind):
             grants.append(now)
     for first, one_too_many in zip(grants, grants[limit:], strict=False):
@@ -146,7 +149,7 @@ def test_of_several_windows_all_or_none_count_a_request(data: st.DataObject) -> 
     named = [(data.draw(st.integers(1, 6)), SECOND), (data.draw(st.integers(1, 20)), 60 * SECOND)]
     windows = [(limit, Window(period)) for limit, period in named]
     grants: list[int] = []
-    for now in times(data.draw(steps(2 * SECOND))):
+    for now in data.draw(arrivals(2 * SECOND, size=20)):
         verdict = admit(windows, now)
         room = [limit - counted(grants, period, now) for limit, period in named]
         assert verdict.allowed == all(left > 0 for left in room)
@@ -165,8 +168,9 @@ def test_of_several_windows_all_or_none_count_a_request(data: st.DataObject) -> 
 @given(st.data(), periods)
 def test_a_changed_limit_applies_to_what_was_counted_before(data: st.DataObject, period: int) -> None:
     window, grants = Window(period), []
-    for now in times(data.draw(steps(period, size=120))):
-        limit = data.draw(st.integers(1, EXACT))
+    limits = data.draw(st.lists(st.integers(1, EXACT), min_size=1, max_size=8))
+    for count, now in enumerate(data.draw(arrivals(period, bursts=6))):
+        limit = limits[count // 10 % len(limits)]
         verdict = admit([(limit, window)], now)
         before = counted(grants, period, now)
         assert verdict.allowed == (before < limit)
