@@ -131,7 +131,9 @@ class Run:
             (0.51, "FutureSMS hangs up", lambda: stub.behave(path=SENDS, drop_connection=True, times=None)),
             (0.56, "FutureSMS is well", stub.behave_well),
             (0.62, "Redis is killed", self.redis.kill),
+            (0.66, "and no request may go uncounted (fault_tolerant: false)", lambda: self._tolerate(False)),
             (0.70, "Redis is there again", self.redis.start),
+            (0.72, "fault_tolerant: true", lambda: self._tolerate(True)),
             *((0.76 + 0.008 * n, "the plugin server is killed", self._kill_plugin_server) for n in range(6)),
             (0.86, "FutureSMS has another password", self._change_password),
             (
@@ -143,6 +145,10 @@ class Run:
 
     def _spoil_sender(self) -> None:
         self.kong_yml.entry("initech-davao")["sender_id"] = "AUTO"
+        self.gateway.load(self.kong_yml)
+
+    def _tolerate(self, tolerant: bool) -> None:
+        self.kong_yml.config["rate_limit"]["fault_tolerant"] = tolerant
         self.gateway.load(self.kong_yml)
 
     def _change_password(self) -> None:
@@ -166,9 +172,8 @@ def call(caller: Caller, proxy_url: str, start: float, seconds: float, journal: 
     while due < start + caller.ends * seconds:
         time.sleep(max(0.0, due - time.monotonic()))
         due += chance.expovariate(caller.rate)
-        number = "+63917" + (
-            "999" if chance.random() < caller.wrong else "".join(chance.choices("123456789", k=7))
-        )
+        prefix = "0917" if chance.random() < caller.wrong else "+63917"
+        number = prefix + "".join(chance.choices("123456789", k=7))
         # A killed plugin server or a dropped connection is what this run is about.
         with contextlib.suppress(OSError, AssertionError):
             pbx.send(to=number)
@@ -255,8 +260,8 @@ def draw(directory: Path, out: Path) -> list[str]:
         day = datetime.fromtimestamp(start, timezone.utc).strftime("%Y-%m-%d")
         note = (
             f"Drawn with matplotlib from the panels' own queries, in Grafana's places and colours; not a picture of "
-            f"Grafana itself. {facts['gateway']} and Prometheus under a load of {LOAD:.0f} requests/s with faults switched on "
-            f"and off, {day} (UTC), scraped every {SCRAPE_SECONDS:.0f} s."
+            f"Grafana itself. {facts['gateway']} and Prometheus under a load of {LOAD:.0f} requests/s with faults "
+            f"switched on and off, {day} (UTC), scraped every {SCRAPE_SECONDS:.0f} s."
         )
         problems = check(prometheus, facts)
         out.parent.mkdir(parents=True, exist_ok=True)

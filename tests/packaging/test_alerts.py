@@ -1,0 +1,162 @@
+"""The alert rules, judged by Prometheus' own tool: who is woken by what, and by what nobody is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RULES = Path(__file__).parents[2] / "observability" / "alerts.yml"
+
+pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on PATH")
+
+Series = dict[str, str]
+"""Series → its values, a minute apart, as promtool writes them: `0+60x30` is 0, 60, 120 … 1800."""
+
+HOUR = "x60"
+
+WELL: Series = {
+    'up{job="yeastar-adapter", instance="kong:9542"}': "1" + HOUR,
+    'up{job="kong", instance="kong:8007"}': "1" + HOUR,
+    'kong_http_requests_total{route="yeastar-sms", code="200"}': "0+600" + HOUR,
+    'yeastar_adapter_orders_forwarded_total{consumer="acme-manila"}': "0+600" + HOUR,
+    "yeastar_adapter_orders_accepted_total": "0+600" + HOUR,
+    'yeastar_adapter_upstream_answers_total{status="202", code=""}': "0+600" + HOUR,
+    "yeastar_adapter_redis_up": "1" + HOUR,
+    'yeastar_adapter_session_paused{account="yeastar-gateway", address="futuresms:8080"}': "0" + HOUR,
+    'yeastar_adapter_events_lost_total{how="failed"}': "0" + HOUR,
+    "yeastar_adapter_instances_failed_total": "0" + HOUR,
+    "yeastar_adapter_tokens_rejected_total": "0" + HOUR,
+    'process_start_time_seconds{job="yeastar-adapter", instance="kong:9542"}': "100" + HOUR,
+}
+
+
+def refusals(consumer: str, code: str, fault: str) -> str:
+    labels = {"consumer": consumer, "endpoint": "sendmessage", "code": code, "fault": fault}
+    return f"yeastar_adapter_refusals_total{{{', '.join(f'{k}={json.dumps(v)}' for k, v in labels.items())}}}"
+
+
+def kong(code: str) -> str:
+    return f'kong_http_requests_total{{route="yeastar-sms", code="{code}"}}'
+
+
+def _judge(tmp_path: Path, series: Series, minute: int, alerts: set[str]) -> None:
+    """Exactly these alerts are on after so many minutes."""
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    on = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)]
+    question = 'count by (alertname) (count by (alertname) (ALERTS{alertstate="firing"}))'
+    test = {
+        "interval": "1m",
+        "input_series": given,
+        "promql_expr_test": [{"expr": question, "eval_time": f"{minute}m", "exp_samples": on}],
+    }
+    path = tmp_path / "test.json"  # JSON is YAML
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    judged = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, timeout=60)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+def test_the_rules_are_rules() -> None:
+    judged = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, timeout=60)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+def test_nobody_is_woken_while_all_is_well(tmp_path: Path) -> None:
+    _judge(tmp_path, WELL, 60, set())
+
+
+def test_nobody_is_woken_by_what_pbxs_do_wrong_now_and_then(tmp_path: Path) -> None:
+    wrong = {
+        refusals("acme-manila", "10001", "pbx"): "0+30" + HOUR,
+        refusals("acme-manila", "10006", "pbx"): "0+3" + HOUR,
+        refusals("", "10004", "pbx"): "0+10" + HOUR,
+    }
+    _judge(tmp_path, WELL | wrong, 60, set())
+
+
+def test_a_plugin_server_that_is_away_is_an_alert(tmp_path: Path) -> None:
+    series = {
+        **WELL,
+        'up{job="yeastar-adapter", instance="kong:9542"}': "1x30 0x30",
+        kong("200"): "0+600x30 18000x30",
+        kong("500"): "0x30 0+600x30",
+        'yeastar_adapter_orders_forwarded_total{consumer="acme-manila"}': "0+600x30 _x30",
+        "yeastar_adapter_orders_accepted_total": "0+600x30 _x30",
+        'yeastar_adapter_upstream_answers_total{status="202", code=""}': "0+600x30 _x30",
+    }
+    _judge(tmp_path, series, 50, {"AdapterDown", "RequestsFailInTheGateway"})
+
+
+def test_a_plugin_server_that_nobody_has_called_yet_is_none(tmp_path: Path) -> None:
+    series = {
+        'up{job="yeastar-adapter", instance="kong:9542"}': "0" + HOUR,
+        'up{job="kong", instance="kong:8007"}': "1" + HOUR,
+        kong("200"): "600" + HOUR,
+    }
+    _judge(tmp_path, series, 60, set())
+
+
+def test_errors_of_futuresms_are_its_own(tmp_path: Path) -> None:
+    series = {
+        **WELL,
+        kong("200"): "0+300" + HOUR,
+        kong("500"): "0+300" + HOUR,
+        "yeastar_adapter_orders_accepted_total": "0+300" + HOUR,
+        'yeastar_adapter_upstream_answers_total{status="202", code=""}': "0+300" + HOUR,
+        'yeastar_adapter_upstream_answers_total{status="503", code="10007"}': "0+300" + HOUR,
+        refusals("acme-manila", "10007", "futuresms"): "0+300" + HOUR,
+    }
+    _judge(tmp_path, series, 60, {"FutureSMSRefusesMany"})
+
+
+def test_a_futuresms_that_does_not_answer_is_at_fault_although_the_adapter_never_hears_of_it(
+    tmp_path: Path,
+) -> None:
+    series = {
+        **WELL,
+        kong("200"): "0" + HOUR,
+        kong("500"): "0+600" + HOUR,
+        "yeastar_adapter_orders_accepted_total": "0" + HOUR,
+        'yeastar_adapter_upstream_answers_total{status="202", code=""}': "0" + HOUR,
+    }
+    _judge(tmp_path, series, 60, {"FutureSMSRefusesMany", "MessagesAreNotSent"})
+
+
+def test_a_gateway_that_refuses_for_a_reason_of_its_own_is_at_fault(tmp_path: Path) -> None:
+    series = {
+        **WELL,
+        kong("500"): "0+60" + HOUR,
+        refusals("acme-manila", "10007", "gateway"): "0+60" + HOUR,
+        "yeastar_adapter_redis_up": "0" + HOUR,
+    }
+    _judge(tmp_path, series, 60, {"RequestsFailInTheGateway", "CountingWithoutRedis"})
+
+
+@pytest.mark.parametrize(
+    ("alert", "series"),
+    [
+        (
+            "NoAccessToFutureSMS",
+            {
+                'yeastar_adapter_session_paused{account="yeastar-gateway", address="futuresms:8080"}': "1"
+                + HOUR
+            },
+        ),
+        ("ConsumerCannotSend", {refusals("initech-davao", "10005", "setup"): "0+2" + HOUR}),
+        ("SomebodyTriesKeys", {refusals("", "10004", "pbx"): "0+120" + HOUR}),
+        ("ConsumerOverItsRate", {refusals("hooli-baguio", "10006", "pbx"): "0+60" + HOUR}),
+        ("TokensAreTakenAway", {"yeastar_adapter_tokens_rejected_total": "0+10" + HOUR}),
+        ("ConfigurationNotUsable", {"yeastar_adapter_instances_failed_total": "0x55 1x5"}),
+        ("EventsAreLost", {'yeastar_adapter_events_lost_total{how="failed"}': "0+1" + HOUR}),
+        ("KongDown", {'up{job="kong", instance="kong:8007"}': "0" + HOUR}),
+        (
+            "AdapterKeepsRestarting",
+            {'process_start_time_seconds{job="yeastar-adapter", instance="kong:9542"}': "100+60" + HOUR},
+        ),
+    ],
+)
+def test_each_trouble_has_its_alert(tmp_path: Path, alert: str, series: Series) -> None:
+    _judge(tmp_path, WELL | series, 59, {alert})
