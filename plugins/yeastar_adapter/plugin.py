@@ -130,6 +130,9 @@ def answering(call: Call) -> Iterator[None]:
     except Unreachable as unreachable:
         reason = f"FutureSMS cannot be reached: {unreachable}"
         _refuse(call, Refusal(SERVICE_UNAVAILABLE, reason=reason), Fault.FUTURESMS)
+    except Exception:
+        outcomes.failed(call)
+        raise
 
 
 def _refuse(call: Call, refusal: Refusal, fault: Fault | None = None) -> NoReturn:

@@ -30,8 +30,8 @@ class Counts:
         "forwarded",
         "limiter_wait",
         "refused",
-        "tokens_rejected",
         "token_wait",
+        "tokens_rejected",
         "verified",
     )
 

@@ -88,6 +88,21 @@ def refused(call: Call, refusal: Refusal, fault: Fault | None = None) -> None:
         log.log(level, "refused: %s", reason, extra={FIELDS: _known(ending, _facts(call))})
 
 
+def failed(call: Call) -> None:
+    """Something unforeseen: the plugin server is about to log its traceback, and to answer 500/10007."""
+    error, endpoint = SERVICE_UNAVAILABLE, _endpoint(call)
+    if call.answer is not None:
+        counts.answers[_status(call.answer.status), error.code] += 1
+    _observe_waits(call)
+    counts.refused[counts.label(call.consumer), endpoint, error.code, Fault.GATEWAY.value] += 1
+    ending = {"code": error.code, "status": error.status, "fault": Fault.GATEWAY.value, "endpoint": endpoint}
+    try:
+        facts = _facts(call)
+    except Exception:  # noqa: BLE001 - what failed may be just what is asked here
+        facts = {"consumer": call.consumer}
+    log.error("failed: the traceback follows", extra={FIELDS: _known(ending, facts)})
+
+
 def forwarded(call: Call, order: Order) -> None:
     """The order was handed to Kong."""
     _observe_waits(call)

@@ -15,6 +15,7 @@ from yeastar_adapter.observability import outcomes
 from yeastar_adapter.observability.counts import CONSUMERS, OTHER, Counts
 from yeastar_adapter.observability.logs import FIELDS
 from yeastar_adapter.observability.outcomes import Fault
+from yeastar_adapter.plugin import answering
 from yeastar_adapter.translation import error_for
 from yeastar_adapter.yeastar.errors import (
     AUTHENTICATION_FAILED,
@@ -183,6 +184,32 @@ def test_what_futuresms_answers_tells_whose_fault_it_is(
 def test_what_reached_futuresms_past_the_plugin_is_the_gateways_fault(counts: Counts) -> None:
     refused(answered(Answer(401), Kong(b"", {})), Refusal(SERVICE_UNAVAILABLE))
     assert counts.refused == {("", "sendmessage", "10007", "gateway"): 1}
+
+
+def test_a_handler_that_failed_is_the_gateways_fault_and_one_line(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes.failed(early())
+    assert counts.refused == {("acme-manila", "sendmessage", "10007", "gateway"): 1}
+    assert caplog.records[0].levelno == logging.ERROR
+    assert facts(caplog)["request_id"] == "r-1"
+    assert facts(caplog)["fault"] == "gateway"
+
+
+def test_what_no_handler_foresees_is_counted_and_left_to_the_plugin_server(counts: Counts) -> None:
+    with pytest.raises(RuntimeError), answering(early()):
+        raise RuntimeError
+    assert counts.refused == {("acme-manila", "sendmessage", "10007", "gateway"): 1}
+
+
+def test_a_handler_that_failed_at_kong_is_logged_without_asking_kong(
+    counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = answered(Answer(202, "SDPS1"))
+    call.kong.nginx = None
+    outcomes.failed(call)
+    assert counts.answers == {("202", "10007"): 1}
+    assert facts(caplog)["code"] == "10007"
 
 
 def test_a_consumer_without_a_name_is_counted_by_its_id(counts: Counts) -> None:
