@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve the plugin, or describe it (`-dump`). Returns the exit status."""
+    # Kong's worker may be gone before the rest is loaded.
+    parent = os.getppid()
     from .gateway.stderr import reserve_standard_descriptors
 
     reserve_standard_descriptors()
@@ -31,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         {"Content-Type": "application/json", **SIGNATURE},
     )
     spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort)
-    return serve(spec, argv, observe=exporter.observe)
+    return serve(spec, argv, observe=exporter.observe, parent=parent)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,16 @@ def serve(
     argv: list[str] | None = None,
     bounds: Bounds | None = None,
     observe: Callable[[Server], object] | None = None,
+    parent: int | None = None,
 ) -> int:
     """Do what the command line says: dump the plugin's description, or serve it until told to stop. Returns
-    the exit status. `observe` is called with the server before it serves.
+    the exit status. `observe` is called with the server before it serves. `parent` is the process that this
+    one ends with: the one that `os.getppid` names, as early as somebody could look.
 
     The process must have been monkey-patched by gevent before anything that uses sockets or threads was
     imported.
     """
+    parent = parent or os.getppid()
     options = parse(spec.name, spec.version, argv)
     if options.dump:
         # A list, as of a server with several plugins; Kong reads its first element.
@@ -48,7 +51,7 @@ def serve(
     gc.collect()
     gc.freeze()
     log.info("%s %s serves at %s", spec.name, spec.version, path)
-    server = Server(spec, bounds or Bounds(), listener)
+    server = Server(spec, bounds or Bounds(), listener, parent)
     if observe is not None:
         observe(server)
     server.run()

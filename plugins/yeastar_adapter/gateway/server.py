@@ -67,9 +67,10 @@ class PluginSpec:
 
 
 class Server:
-    """Serves one plugin on one socket path, in the event loop of the thread that calls `run`."""
+    """Serves one plugin on one socket, in the event loop of the thread that calls `run`; ends with the
+    process `parent`."""
 
-    def __init__(self, spec: PluginSpec, bounds: Bounds, listener: Listener) -> None:
+    def __init__(self, spec: PluginSpec, bounds: Bounds, listener: Listener, parent: int) -> None:
         self.spec = spec
         self.bounds = bounds
         self.statistics = Statistics()
@@ -91,7 +92,7 @@ class Server:
             "plugin.GetPluginInfo": self._get_plugin_info,
         }
         self._methods.update({f"plugin.Step{kind}": self.events.step for kind in STEPS})
-        self._parent = os.getppid()
+        self._parent = parent
         self._listener = listener
         self._accepting = self._hub.loop.io(listener.socket.fileno(), 1)
         self._draining = self._hub.loop.timer(DRAINING_BEAT, DRAINING_BEAT)
