@@ -1,0 +1,77 @@
+"""The judge of what goes through a gateway: what the client got, what FutureSMS has, what the plugin server holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from tests.harness.faults import PluginServer
+from tests.harness.gateway import EmbeddedGateway, Gateway, wait_until
+from tests.harness.pbx import Answer, violations
+from tests.harness.stub import StubClient
+
+from . import wire
+from .requests import Request
+
+_OWN_STATUSES = frozenset({400, 404, 405, 408, 411, 412, 413, 414, 417, 421, 426, 431, 494, 501, 505})
+"""With these nginx or Kong refuses what has not come as far as the route."""
+
+
+class Line:
+    """The way to one gateway, whose plugin server lives from beginning to end."""
+
+    def __init__(self, gateway: Gateway, stub: StubClient) -> None:
+        self.gateway, self.stub = gateway, stub
+        parts = urlsplit(gateway.proxy_url)
+        self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self._known: int | None = None
+        self._server: PluginServer | None = None
+        if isinstance(gateway, EmbeddedGateway):
+            [pid] = gateway.plugin_server_pids()
+            self._server = PluginServer(pid, str(gateway.prefix / "yeastar-adapter.socket"))
+
+    def send(self, requests: Sequence[Request], pieces: Sequence[bytes], ending: wire.Ending) -> wire.Outcome:
+        """Whole requests, pipelined, and what comes back."""
+        self._begin()
+        return wire.exchange(self._address, pieces, [request.method for request in requests], ending)
+
+    def send_bytes(self, pieces: Sequence[bytes], ending: wire.Ending) -> wire.Outcome:
+        """Anything."""
+        self._begin()
+        return wire.exchange(self._address, pieces, ["GET"], ending, whole=False)
+
+    def new_orders(self) -> list[dict[str, object]]:
+        """What FutureSMS has taken since the last look, once nothing is under way."""
+        self.settle()
+        assert self._known is not None
+        total = self.stub.status()["orders"]
+        new, self._known = total - self._known, None
+        return self.stub.orders(last=new) if new else []
+
+    def _begin(self) -> None:
+        self._known = self.stub.status()["orders"]
+        if self._known > 5000:
+            self.stub.clear_orders()
+            self.stub.clear_requests()
+            self._known = 0
+
+    def settle(self) -> None:
+        """Until no event is open; the plugin server is the one of the beginning."""
+        if self._server is None:
+            return
+        status = self._server.status()
+        assert status["Pid"] == self._server.pid, "the plugin server has died"
+        if status["OpenEvents"]:
+            wait_until(lambda: not self._server or not self._server.open_events(), 15, "no open event")
+
+
+def in_form(answer: Answer, method: str, *, own: bool) -> None:
+    """The answer is in the contract's form, or (`own`) a refusal of Kong's that is made before it knows the route."""
+    if method == "HEAD":
+        assert answer.status in (400, 401, 403, 429, 500, *(_OWN_STATUSES if own else ())), answer
+        return
+    found = violations(answer)
+    if found and own:
+        assert answer.status in _OWN_STATUSES, (answer, found)
+        return
+    assert not found, (found, answer)
