@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .bounds import Bounds
-from .rpc import NOTIFICATION, REQUEST, decode, decoder
+from .rpc import MULTIPLEXED, NOTIFICATION, REQUEST, decode, decoder
 from .statistics import Statistics
 
 log = logging.getLogger(__name__)
@@ -18,8 +18,8 @@ READ_BYTES = 65536
 Method = Callable[["Connection", Any, Any], object]
 """What is called with a request: the connection, its message id and its arguments."""
 
-Failed = Callable[["Connection", Any, Any, Exception], object]
-"""What is called when that raised, or there is no such method: connection, message id, method, exception."""
+Failed = Callable[["Connection", Any, Any, Any, Exception], object]
+"""What is called when that raised, or there is no such method, with method and exception."""
 
 
 class Connection:
@@ -33,7 +33,9 @@ class Connection:
         "_decoder",
         "_failed",
         "_fed",
+        "_latest",
         "_methods",
+        "_multiplexed",
         "_on_close",
         "_recv",
         "_send",
@@ -43,7 +45,6 @@ class Connection:
         "_watcher",
         "_write_watcher",
         "closed",
-        "latest",
     )
 
     def __init__(
@@ -72,8 +73,8 @@ class Connection:
         self._watcher = loop.io(sock.fileno(), 1)
         self._watcher.start(self._readable)
         self.closed = False
-        self.latest: Any = None
-        """The id of the last request that came."""
+        self._multiplexed = False
+        self._latest: Any = None
 
     def _readable(self) -> None:
         try:
@@ -119,13 +120,14 @@ class Connection:
         if message.__class__ is list:
             if len(message) == 4 and message[0] == REQUEST:
                 _, message_id, method, arguments = message
-                self.latest = message_id
+                self._latest = message_id
                 try:
                     self._methods[method](self, message_id, arguments)
                 except Exception as failure:  # noqa: BLE001 - Kong must have an answer, or it waits
-                    self._failed(self, message_id, method, failure)
+                    self._failed(self, message_id, arguments, method, failure)
                 return
             if len(message) == 3 and message[0] == NOTIFICATION:
+                self._multiplexed = self._multiplexed or message[1] == MULTIPLEXED
                 return
         self._refuse("not a request")
 
@@ -133,6 +135,10 @@ class Connection:
         self._statistics.malformed += 1
         log.warning("connection closed: it does not speak MessagePack RPC (%s)", reason)
         self.close()
+
+    def has_moved_on_from(self, message_id: Any) -> bool:
+        """Another request has come since: whoever sent the one of that id waits no more for its answer."""
+        return self._latest != message_id and not self._multiplexed
 
     def send(self, data: bytes) -> bool:
         """Send, or keep what the socket does not take now. False when the peer is gone."""

@@ -120,7 +120,7 @@ class Event(greenlet):  # type: ignore[misc]
         connection = self.connection
         message_id = self.message_id
         answer = b"".join((answer_head(message_id), head, encode(arguments), self.tail))
-        if connection.latest != message_id and events.now - self.since > events.bounds.superseded:
+        if connection.has_moved_on_from(message_id) and events.now - self.since > events.bounds.superseded:
             events.abandon(self)
             raise EventEnded
         events.statistics.pdk_calls += 1
@@ -276,8 +276,8 @@ class Events:
     def _answer_last(self, event: Event) -> None:
         if event.state == RUNNING:
             connection, message_id = event.connection, event.message_id
-            superseded = connection.latest != message_id and self.now - event.since > self.bounds.superseded
-            if not superseded:
+            waited = self.now - event.since
+            if not connection.has_moved_on_from(message_id) or waited <= self.bounds.superseded:
                 connection.send(answer_head(message_id) + self._last_result(event.phase) + event.tail)
         self.close(event)
 

@@ -8,6 +8,8 @@ import os
 import stat
 from pathlib import Path
 
+from .predecessor import connect
+
 BACKLOG = 4096
 
 
@@ -25,6 +27,8 @@ class Listener:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        self.predecessor: _socket.socket | None = None
+        """A connection to the server that had the path, if it runs."""
         self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             self._bind()
@@ -44,6 +48,7 @@ class Listener:
         try:
             self.socket.listen(BACKLOG)
             self._identity = _identity(own_name)
+            self.predecessor = connect(str(self.path))
             own_name.rename(self.path)
         except OSError:
             own_name.unlink()

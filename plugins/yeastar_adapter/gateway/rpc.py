@@ -17,6 +17,10 @@ from typing import Any
 
 import msgpack
 
+MULTIPLEXED = "multiplexed"
+"""The notification that requests on this connection do not wait for each other. Kong's never comes with
+it."""
+
 READ_AHEAD = 4096
 """Bytes that a decoder sets aside at first."""
 

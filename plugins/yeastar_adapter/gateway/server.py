@@ -22,6 +22,7 @@ from .events import BEAT, Events, LastResort, Stuck, UnknownEvent
 from .instances import PHASES, Instance, Instances, UnknownInstance
 from .listener import Listener
 from .pdk import PDKError
+from .predecessor import Predecessor
 from .redaction import Redactor
 from .rpc import error, result
 from .stall import StallGuard
@@ -95,6 +96,11 @@ class Server:
         self._parent = parent
         self._listener = listener
         self._accepting = self._hub.loop.io(listener.socket.fileno(), 1)
+        self._predecessor = (
+            Predecessor(listener.predecessor, self._hub.loop, bounds.message_bytes)
+            if listener.predecessor is not None
+            else None
+        )
         self._draining = self._hub.loop.timer(DRAINING_BEAT, DRAINING_BEAT)
         self._stop_by: float | None = None
         self._stopped = Occurrence()
@@ -143,6 +149,8 @@ class Server:
         self._stopped.set()
 
     def _close(self) -> None:
+        if self._predecessor is not None:
+            self._predecessor.close()
         for connection in tuple(self.connections):
             connection.close()
         for instance in self.instances:
@@ -185,8 +193,12 @@ class Server:
                 )
             )
 
-    def _refuse(self, connection: Connection, message_id: Any, method: Any, failure: Exception) -> None:
+    def _refuse(
+        self, connection: Connection, message_id: Any, arguments: Any, method: Any, failure: Exception
+    ) -> None:
         """Kong must have an answer, or it waits."""
+        if isinstance(failure, UnknownEvent) and self._sent_on(connection, message_id, method, arguments):
+            return
         if isinstance(failure, (UnknownInstance, UnknownEvent, PDKError)):
             message = str(failure)
         elif not isinstance(method, str) or method not in self._methods:
@@ -196,6 +208,10 @@ class Server:
             log.debug("%s", message, exc_info=failure)
         log.warning("%s: %s", method, message)
         connection.send(error(message_id, message))
+
+    def _sent_on(self, connection: Connection, message_id: Any, method: str, arguments: Any) -> bool:
+        predecessor = self._predecessor
+        return predecessor is not None and predecessor.forward(connection, message_id, method, arguments)
 
     def _handle_event(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         event = arguments[0]

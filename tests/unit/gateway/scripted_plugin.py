@@ -155,6 +155,11 @@ class Plugin:
         time.sleep(self.config["seconds"])
         kong.response.exit(200, "slow")
 
+    def reads_then_waits_shortly(self, kong: Any) -> None:
+        kong.request.get_header("a")
+        self.note("waiting")
+        self.waits_shortly(kong)
+
     def waits_when_unwound(self, kong: Any) -> None:
         try:
             time.sleep(3600)

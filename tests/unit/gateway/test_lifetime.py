@@ -77,6 +77,49 @@ def test_a_second_server_takes_the_path_over_and_the_first_serves_its_connection
     assert successor.status()["Pid"] == successor.process.pid
 
 
+def test_a_step_that_reaches_the_second_server_is_sent_on_to_the_first(
+    server: PluginProcess, launch: Serve
+) -> None:
+    worker, instance = server.start("calls")
+    first = worker.begin(instance)
+    second = server
+    for _ in range(2):
+        second = launch()
+        second.wait_for_log("serves at")
+    newcomer = second.worker()
+    last = newcomer.step(newcomer.step(first, "A"), b"B")
+    assert asked(last)[1] == [200, "A", {"b": b"B"}]
+    with pytest.raises(RpcError, match="not found"):
+        newcomer.step(last)
+    assert newcomer.call("plugin.GetStatus")["Pid"] == second.process.pid
+
+
+def test_steps_that_are_sent_on_do_not_wait_for_each_other(server: PluginProcess, launch: Serve) -> None:
+    worker, slow = server.start("reads then waits shortly", seconds=1.7)
+    quick = worker.start({"access": "calls", "journal": str(server.journal)})
+    slow_first, quick_first = worker.begin(slow), worker.begin(quick)
+    launch().wait_for_log("serves at")
+    one, other = server.worker(), server.worker()
+    message = one.send("plugin.Step", {"EventId": slow_first["EventId"], "Data": "x"})
+    last = other.step(other.step(quick_first, "A"), "B")
+    assert asked(last)[1] == [200, "A", {"b": "B"}]
+    assert asked(one.answer_to(message))[1] == [200, "slow"]
+
+
+def test_a_step_for_a_server_that_is_gone_is_an_error(server: PluginProcess, launch: Serve) -> None:
+    worker, waits = server.start("reads then waits shortly", seconds=3600)
+    first = worker.begin(waits)
+    launch().wait_for_log("serves at")
+    newcomer = server.worker()
+    message = newcomer.send("plugin.Step", {"EventId": first["EventId"], "Data": "x"})
+    server.wait_for_note("waiting")
+    server.process.kill()
+    with pytest.raises(RpcError, match="gone"):
+        newcomer.answer_to(message)
+    with pytest.raises(RpcError, match="not found"):
+        newcomer.step(first)
+
+
 def test_no_request_is_lost_while_servers_replace_each_other(server: PluginProcess, launch: Serve) -> None:
     """As after `kong reload`: each request on a new connection, starting its instance again when it is unknown."""
     outcomes: list[object] = []
