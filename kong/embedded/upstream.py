@@ -20,6 +20,8 @@ HEAD_LIMIT = 4096  # proxy_buffer_size: one page
 READ_AHEAD = 1 << 20  # bytes after which the upstream has to wait for the client
 _STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?\r?\n")
 _STATUS_LINE_START = re.compile(rb"H(T(T(P(/(\d(\.(\d( +(\d{1,3}[^\r\n]*\r?)?)?)?)?)?)?)?)?)?")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
@@ -185,7 +187,7 @@ class Connection(asyncio.Protocol):
         del buffer[: end.end()]
         lengths = head.headers.get_all("content-length")
         chunked = _is_chunked(head)
-        if lengths and (len(lengths) > 1 or not lengths[0].isdigit() or chunked):
+        if lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]) or chunked):
             raise UpstreamFailure("invalid_header", "upstream sent invalid Content-Length")
         return head
 
@@ -222,12 +224,9 @@ class Connection(asyncio.Protocol):
         while True:
             size_line = await self._line(timeout)
             size_text = size_line.partition(b";")[0].strip()
-            try:
-                size = int(size_text, 16)
-            except ValueError:
-                raise BodyBroken("upstream sent invalid chunked response") from None
-            if size_text[:1] in b"+-" or size < 0:
+            if not _CHUNK_SIZE.fullmatch(size_text):
                 raise BodyBroken("upstream sent invalid chunked response")
+            size = int(size_text, 16)
             if size == 0:
                 while await self._line(timeout):
                     pass

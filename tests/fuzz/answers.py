@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import Any
 
 from hypothesis import strategies as st
 
 from . import bodies
 
 statuses = st.one_of(
-    st.sampled_from([200, 201, 202, 204, 301, 400, 401, 402, 403, 404, 409, 413, 415, 418, 422, 429, 500, 502, 503]),
+    st.sampled_from(
+        [200, 201, 202, 204, 301, 400, 401, 402, 403, 404, 409, 413, 415, 418, 422, 429, 500, 502, 503]
+    ),
     st.integers(200, 999),
 )
 
 _error_codes = st.sampled_from(
-    ["UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "CONFLICT", "VALIDATION_ERROR", "TOO_MANY_REQUESTS", "OTHER", ""]
+    [
+        "UNAUTHORIZED",
+        "FORBIDDEN",
+        "NOT_FOUND",
+        "CONFLICT",
+        "VALIDATION_ERROR",
+        "TOO_MANY_REQUESTS",
+        "OTHER",
+        "",
+    ]
 )
-_prose = st.one_of(st.sampled_from(["phone_number: must be E.164", "var", "", "TOKEN_EXPIRED"]), st.text(max_size=20))
+_prose = st.one_of(
+    st.sampled_from(["phone_number: must be E.164", "var", "", "TOKEN_EXPIRED"]), st.text(max_size=20)
+)
 _order_ids = st.one_of(
     st.sampled_from(["SDPS260325103012A1B2C3D", "", "0", "x" * 5000, "😀", '"', "\r\n", "\x00", "\ud83d"]),
     st.text(max_size=30),
@@ -50,13 +62,17 @@ any_body = st.one_of(
     bodies.mutated(_whole),
     _whole.map(gzip.compress),
     bodies.mutated(_whole.map(gzip.compress)),
-    st.sampled_from([b"", b"<html><body>busy</body></html>", b"[" * 100_000, b" " * 2_000_000, b"null", b"\x1f\x8b"]),
+    st.sampled_from(
+        [b"", b"<html><body>busy</body></html>", b"[" * 100_000, b" " * 2_000_000, b"null", b"\x1f\x8b"]
+    ),
     st.binary(max_size=100),
 )
 
 waits = st.one_of(
     st.none(),
-    st.sampled_from(["0", "-1", "7", "1e9", "9" * 400, "Wed, 21 Oct 2099 07:28:00 GMT", "٧", "soon", "\udcff", ""]),
+    st.sampled_from(
+        ["0", "-1", "7", "1e9", "9" * 400, "Wed, 21 Oct 2099 07:28:00 GMT", "٧", "soon", "\udcff", ""]
+    ),
     st.text(max_size=20),
 )
 
@@ -71,7 +87,9 @@ _names = st.one_of(
     st.from_regex(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]{1,20}\Z"),
 )  # fmt: skip
 _header_values = st.one_of(
-    st.sampled_from(["1", "0", "gzip", "close", "/etc/passwd", "text/html", "a=b; Path=/", "99999999999999999999"]),
+    st.sampled_from(
+        ["1", "0", "gzip", "close", "/etc/passwd", "text/html", "a=b; Path=/", "99999999999999999999"]
+    ),
     st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=40),
 )
 headers = st.dictionaries(_names, _header_values, max_size=5)
@@ -92,5 +110,3 @@ def raw(draw: st.DrawFn) -> bytes:
     if choice == 2:
         return draw(bodies.mutated(st.just(whole)))
     return draw(st.binary(max_size=200))
-
-

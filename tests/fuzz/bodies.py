@@ -8,7 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-GOOD_NUMBERS = ("+63280000001", "+639171234567", "+6591234567", "+14155550123", "+4915112345678", "+630000000001")
+GOOD_NUMBERS = (
+    "+63280000001",
+    "+639171234567",
+    "+6591234567",
+    "+14155550123",
+    "+4915112345678",
+    "+630000000001",
+)
 
 _odd_numbers = st.sampled_from(
     [

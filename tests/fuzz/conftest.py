@@ -12,7 +12,12 @@ from yeastar_adapter.futuresms.session import MerchantSession
 from yeastar_adapter.observability.logs import JsonFormatter, TextFormatter
 from yeastar_adapter.plugin import Plugin
 
+from tests.harness.gateway import Gateway
+from tests.harness.kong_yml import KongYml
+from tests.harness.stub import StubClient
+
 from .cases import counted
+from .line import Line
 from .pdk import KEY
 
 
@@ -59,3 +64,20 @@ def plugin(monkeypatch: pytest.MonkeyPatch, log: None) -> Plugin:
             "log": {"level": "info"},
         }
     )
+
+
+@pytest.fixture
+def line(gateway: Gateway, kong_yml: KongYml, stub: StubClient) -> Line:
+    """The way through this session's gateway, with rates that are counted and never reached."""
+    kong_yml.limit(minute=100_000_000)
+    gateway.load(kong_yml)
+    return Line(gateway, stub)
+
+
+@pytest.fixture
+def impatient_line(gateway: Gateway, kong_yml: KongYml, stub: StubClient) -> Line:
+    """The same, where FutureSMS is waited for shortly."""
+    kong_yml.service["read_timeout"] = 300
+    kong_yml.config["merchant"]["timeout_ms"] = 300
+    gateway.load(kong_yml)
+    return Line(gateway, stub)

@@ -24,7 +24,7 @@ class Line:
         self.gateway, self.stub = gateway, stub
         parts = urlsplit(gateway.proxy_url)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self._known: int | None = None
+        self._known = 0
         self._server: PluginServer | None = None
         if isinstance(gateway, EmbeddedGateway):
             [pid] = gateway.plugin_server_pids()
@@ -32,23 +32,23 @@ class Line:
 
     def send(self, requests: Sequence[Request], pieces: Sequence[bytes], ending: wire.Ending) -> wire.Outcome:
         """Whole requests, pipelined, and what comes back."""
-        self._begin()
+        self.begin()
         return wire.exchange(self._address, pieces, [request.method for request in requests], ending)
 
     def send_bytes(self, pieces: Sequence[bytes], ending: wire.Ending) -> wire.Outcome:
         """Anything."""
-        self._begin()
+        self.begin()
         return wire.exchange(self._address, pieces, ["GET"], ending, whole=False)
 
     def new_orders(self) -> list[dict[str, object]]:
-        """What FutureSMS has taken since the last look, once nothing is under way."""
+        """What FutureSMS has taken since then, once nothing is under way."""
         self.settle()
-        assert self._known is not None
         total = self.stub.status()["orders"]
-        new, self._known = total - self._known, None
+        new, self._known = total - self._known, total
         return self.stub.orders(last=new) if new else []
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Count orders from here on."""
         self._known = self.stub.status()["orders"]
         if self._known > 5000:
             self.stub.clear_orders()

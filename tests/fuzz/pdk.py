@@ -24,7 +24,9 @@ class Kong:
     `wait` is the `Retry-After` of FutureSMS's answer.
     """
 
-    def __init__(self, line: str, body: Any, authorization: Any = f"Bearer {KEY}", *, reader: bool = True) -> None:
+    def __init__(
+        self, line: str, body: Any, authorization: Any = f"Bearer {KEY}", *, reader: bool = True
+    ) -> None:
         self.line, self.body, self.authorization, self.reader = line, body, authorization, reader
         self.status: Any = 202
         self.upstream_body: Any = b""
@@ -55,7 +57,9 @@ class Kong:
         """The plugin's own answer, which must be in the contract's form."""
         [(status, body, given)] = self.exits
         headers = {name.lower(): value for name, value in given.items()}
-        assert headers.pop("x-yeastar-adapter") == "1", "the guard would not know the answer for the adapter's"
+        assert headers.pop("x-yeastar-adapter") == "1", (
+            "the guard would not know the answer for the adapter's"
+        )
         assert all(value.isascii() and value.isprintable() for value in headers.values())
         answer = Answer(status, headers, body.encode("ascii"), json.loads(body))
         assert violations(answer) == []

@@ -61,7 +61,18 @@ _paths = st.one_of(
     ),
 )
 _other_paths = st.one_of(
-    st.sampled_from(["/", "*", SENDMESSAGE + "#x", SENDMESSAGE + "/", SENDMESSAGE.upper(), "/api/v1/sms/sends", "/%00", "/\xff"]),
+    st.sampled_from(
+        [
+            "/",
+            "*",
+            SENDMESSAGE + "#x",
+            SENDMESSAGE + "/",
+            SENDMESSAGE.upper(),
+            "/api/v1/sms/sends",
+            "/%00",
+            "/\xff",
+        ]
+    ),
     st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f"), max_size=30).map(
         lambda rest: f"{SENDMESSAGE}{rest}x"
     ),
@@ -69,7 +80,9 @@ _other_paths = st.one_of(
 
 _methods = st.one_of(
     st.sampled_from(["POST"] * 6 + ["GET"] * 2),
-    st.sampled_from(["HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PURGE", "M-SEARCH", "POST_"]),
+    st.sampled_from(
+        ["HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PURGE", "M-SEARCH", "POST_"]
+    ),
 )
 
 _extra_names = st.one_of(
@@ -98,8 +111,10 @@ _extras = st.lists(st.tuples(_extra_names, _extra_values), max_size=4)
 
 # A second line of these makes nginx refuse the request; these two are written by `_framed` and `_requests`.
 _ONCE = frozenset(
-    ("authorization content-length content-range expect host if-match if-modified-since if-none-match if-range "
-     "if-unmodified-since transfer-encoding").split()
+    [
+        "authorization", "content-length", "content-range", "expect", "host", "if-match", "if-modified-since",
+        "if-none-match", "if-range", "if-unmodified-since", "transfer-encoding",
+    ]
 )  # fmt: skip
 
 
@@ -126,7 +141,9 @@ def whole(draw: st.DrawFn) -> Request:
     framing, content = _framed(body, chunked, draw(st.integers(0, 2**32)))
     raw = "\r\n".join([*lines, *framing, "", ""]).encode("latin-1") + content
     own = method in REFUSED_BY_NGINX or not on_route or _unusual(extras)
-    return Request(method, raw, refusal is None, None if own else _expected(method, target, body, refusal), own)
+    return Request(
+        method, raw, refusal is None, None if own else _expected(method, target, body, refusal), own
+    )
 
 
 def _expected(method: str, target: str, body: bytes, refusal: str | None) -> frozenset[str] | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from yeastar_adapter.plugin import Plugin
 
+from tests.harness.pbx import Pbx
+from tests.harness.stub import SENDS
+
 from . import answers, oracle
 from .cases import cases, count
+from .line import Line
 from .pdk import SEND, Kong, as_kong_sends
 
 MESSAGE = b'{"from": "+63280000001", "to": "+639171234567", "text": "x"}'
@@ -29,3 +35,44 @@ def test_an_answer_means_what_the_contract_says(
     else:
         assert answer.code == expected
     count("answers of FutureSMS, in process")
+
+
+_behaviours = st.one_of(
+    st.fixed_dictionaries(
+        {"status": st.one_of(answers.statuses, answers.statuses, st.sampled_from([100, 101, 103, 199]))},
+        optional={
+            "body": st.one_of(
+                answers.envelopes, st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+            ),
+            "headers": answers.headers,
+            "half_body": st.booleans(),
+            "body_delay_ms": st.integers(0, 20),
+            "delay_ms": st.integers(0, 20),
+        },
+    ),
+    st.builds(lambda raw: {"raw": raw.decode("latin-1")}, answers.raw()),
+    st.sampled_from(
+        [{"drop_connection": True}, {"reset": True}, {"half_body": True}, {"body": "x" * 3_000_000}]
+    ),
+)
+
+
+@cases(short=80, long=6_000)
+@given(behaviour=_behaviours, accept=st.booleans(), times=st.integers(1, 2))
+def test_whatever_comes_back_through_the_gateway_is_told_in_form_and_sent_once(
+    impatient_line: Line, pbx: Pbx, turn: int, behaviour: dict[str, Any], accept: bool, times: int
+) -> None:
+    line = impatient_line
+    says_401 = behaviour.get("status") == 401 or " 401" in behaviour.get("raw", "")[:40]
+    # A 401 has created nothing, says FutureSMS; an order that was taken is not answered with one.
+    line.stub.behave(path=SENDS, times=times, accept=accept and not says_401, **behaviour)
+    line.begin()
+    answer = pbx.send()
+    orders = line.new_orders()
+    line.stub.behave_well()
+    assert len(orders) <= 1
+    if answer.status == 200 and "body" not in behaviour and "raw" not in behaviour:
+        assert [order["order_id"] for order in orders] == [answer.order_id]
+    # What one answer has left on a connection must not become the answer to the next message.
+    assert pbx.send().order_id == line.new_orders()[-1]["order_id"]
+    count("answers of FutureSMS, through the gateway")

@@ -43,7 +43,9 @@ _lines = st.one_of(
         lambda method, path, rest: b"%b /api/v1/integration/yeastar/sms/%b%b" % (method, path, rest),
         st.sampled_from([b"GET", b"POST", b"HEAD", b"", b"get", b"POST ", b"\xff"]),
         st.sampled_from([b"verify", b"sendmessage", b"%76erify", b"x/../verify", b"", b"//verify/", b"%ff"]),
-        st.one_of(st.sampled_from([b"", b" HTTP/1.1", b"? HTTP/1.1", b"?a=b c HTTP/1.0"]), st.binary(max_size=20)),
+        st.one_of(
+            st.sampled_from([b"", b" HTTP/1.1", b"? HTTP/1.1", b"?a=b c HTTP/1.0"]), st.binary(max_size=20)
+        ),
     ),
 )
 _authorizations = st.one_of(
@@ -55,7 +57,9 @@ _authorizations = st.one_of(
         st.sampled_from([b" ", b"  ", b"\t", b"", b" \xa0"]),
         st.one_of(
             st.just(KEY.encode()),
-            st.sampled_from([KEY.encode() + b" ", KEY.encode()[:-1], KEY.encode() + b"\0", KEY.upper().encode()]),
+            st.sampled_from(
+                [KEY.encode() + b" ", KEY.encode()[:-1], KEY.encode() + b"\0", KEY.upper().encode()]
+            ),
             st.binary(max_size=40),
         ),
     ),
@@ -75,7 +79,9 @@ def test_nothing_is_forwarded_without_the_key(
         reader=reader,
     ).run(plugin, "access")
     given_key = (authorization or b"").partition(b" ")[2].strip(b" ")
-    has_key = given_key == KEY.encode() and authorization is not None and authorization[:7].lower() == b"bearer "
+    has_key = (
+        given_key == KEY.encode() and authorization is not None and authorization[:7].lower() == b"bearer "
+    )
     if kong.path is not None:
         assert has_key
         assert line.startswith(b"POST ")

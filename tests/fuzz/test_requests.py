@@ -7,26 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.gateway import Gateway
-from tests.harness.kong_yml import KongYml
 from tests.harness.pbx import DEMO_KEY, Answer
-from tests.harness.stub import StubClient
 
 from . import requests
 from .cases import cases, count
 from .line import Line, in_form
 from .requests import Request
-
-
-@pytest.fixture
-def line(gateway: Gateway, kong_yml: KongYml, stub: StubClient) -> Line:
-    kong_yml.limit(minute=100_000_000)
-    gateway.load(kong_yml)
-    return Line(gateway, stub)
 
 
 def outcome_of(answer: Answer) -> str:
@@ -58,7 +47,11 @@ def test_whole_requests_are_answered_as_the_contract_says(
 
 
 @cases(short=60, long=4_000)
-@given(data=st.data(), raw=requests.broken(), ending=st.sampled_from(["read", "read", "half close", "close", "reset"]))
+@given(
+    data=st.data(),
+    raw=requests.broken(),
+    ending=st.sampled_from(["read", "read", "half close", "close", "reset"]),
+)
 def test_broken_requests_cost_nothing(line: Line, turn: int, data: Any, raw: bytes, ending: Any) -> None:
     outcome = line.send_bytes(data.draw(requests.pieces(raw)), ending)
     ids = set()
@@ -75,7 +68,9 @@ def test_broken_requests_cost_nothing(line: Line, turn: int, data: Any, raw: byt
 
 @cases(short=40, long=2_000)
 @given(
-    data=st.data(), batch=st.lists(requests.whole(), min_size=1, max_size=3), ending=st.sampled_from(["close", "reset"])
+    data=st.data(),
+    batch=st.lists(requests.whole(), min_size=1, max_size=3),
+    ending=st.sampled_from(["close", "reset"]),
 )
 def test_a_client_that_leaves_half_way_has_sent_at_most_what_it_sent_whole(
     line: Line, turn: int, data: Any, batch: list[Request], ending: Any

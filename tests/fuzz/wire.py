@@ -38,7 +38,12 @@ class Outcome:
 
 
 def exchange(
-    address: tuple[str, int], pieces: Sequence[bytes], methods: Sequence[str], ending: Ending, *, whole: bool = True
+    address: tuple[str, int],
+    pieces: Sequence[bytes],
+    methods: Sequence[str],
+    ending: Ending,
+    *,
+    whole: bool = True,
 ) -> Outcome:
     """Send the pieces over a new connection and read.
 
@@ -70,9 +75,8 @@ def exchange(
             if not reader.take(connection, max(left, 0) if whole else QUIET):
                 break
         if whole and not reader.closed:
-            assert len(reader.answers) == len(methods), (
-                f"{len(reader.answers)} of {len(methods)} answers in {PATIENCE:g} s; then {bytes(reader.buffer)[:200]!r}"
-            )
+            number = f"{len(reader.answers)} of {len(methods)} answers in {PATIENCE:g} s"
+            assert len(reader.answers) == len(methods), f"{number}, then {bytes(reader.buffer)[:200]!r}"
         return reader.outcome
 
 
@@ -136,12 +140,15 @@ class _Reader:
         self.buffer = bytearray(after[taken:])
         return bool(self.buffer)
 
-    def _body(self, method: str, status: int, headers: dict[str, str], after: bytes) -> tuple[bytes, int] | None:
+    def _body(
+        self, method: str, status: int, headers: dict[str, str], after: bytes
+    ) -> tuple[bytes, int] | None:
         """The body and how many bytes it took; None: not all of it is there."""
         if method == "HEAD" or status in (204, 304):
             return b"", 0
         if "transfer-encoding" in headers:
-            assert headers["transfer-encoding"] == "chunked" and "content-length" not in headers
+            assert headers["transfer-encoding"] == "chunked"
+            assert "content-length" not in headers
             return _unchunked(after)
         if "content-length" in headers:
             length = int(headers["content-length"])

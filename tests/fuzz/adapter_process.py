@@ -1,0 +1,41 @@
+"""The plugin server as Kong starts it, but for the limits of time: what has been given up is swept away at once.
+
+`python -m tests.fuzz.adapter_process -p PREFIX`
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    from yeastar_adapter.gateway.stderr import reserve_standard_descriptors
+
+    reserve_standard_descriptors()
+
+    from gevent import monkey
+
+    monkey.patch_all()
+
+from yeastar_adapter import __version__
+from yeastar_adapter.gateway.bounds import Bounds
+from yeastar_adapter.gateway.call import SIGNATURE
+from yeastar_adapter.gateway.process import serve
+from yeastar_adapter.gateway.server import PluginSpec
+from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
+from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
+
+BOUNDS = Bounds(handler=5, abandoned=0.5, orphaned=0.2, superseded=0.2, message_bytes=1 << 20)
+
+
+def main() -> int:
+    last_resort = (
+        SERVICE_UNAVAILABLE.status,
+        Refusal(SERVICE_UNAVAILABLE).body,
+        {"Content-Type": "application/json", **SIGNATURE},
+    )
+    return serve(PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort), bounds=BOUNDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
