@@ -116,6 +116,26 @@ REASONS = {
 # nginx hands these to Kong's error handler (`error_page` of Kong's configuration), and answers the others itself.
 KONG_PAGES = frozenset((400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504))
 
+_PAGE_TITLES = {
+    302: "302 Found",
+    401: "401 Authorization Required",
+    494: "400 Request Header Or Cookie Too Large",
+    495: "400 The SSL certificate error",
+    496: "400 No required SSL certificate was sent",
+    497: "400 The plain HTTP request was sent to HTTPS port",
+}
+# To these nginx adds `charset UTF-8`.
+_WITH_CHARSET = frozenset(
+    (
+        "text/html",
+        "text/xml",
+        "text/plain",
+        "text/vnd.wap.wml",
+        "application/javascript",
+        "application/rss+xml",
+    )
+)
+
 _TEMPLATES = {
     JSON: '{{\n  "message":"{message}",\n  "request_id":"{request_id}"\n}}',
     PLAIN: "{message}\nrequest_id: {request_id}\n",
@@ -175,17 +195,26 @@ def body(media: str, message: str, request_id: str) -> str:
     """The body of an error answer. The message goes in as it is, as Kong's templates do it."""
     if not media:
         return ""
-    template = _TEMPLATES.get(media) or _TEMPLATES[JSON]
+    template = _TEMPLATES.get(media) or _TEMPLATES[_MEDIA_TYPES.get(media, JSON)]
     return template.format(message=message, request_id=request_id)
 
 
-def nginx_page(status: int) -> str:
-    """nginx's own page, of a status for which Kong has none."""
-    title = f"{status} {REASONS[status]}" if status in REASONS else str(status)
+def nginx_page(status: int) -> str | None:
+    """nginx's own page, of a status for which Kong has none; there is none for a status that nginx does not know."""
+    title = _PAGE_TITLES.get(status) or (f"{status} {REASONS[status]}" if status in REASONS else None)
+    if title is None or status < 301 or status == 304:
+        return None
     return (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "</body>\r\n</html>\r\n"
     )
+
+
+def with_charset(content_type: str, status: int) -> str:
+    """A Content-Type as nginx's charset filter leaves it."""
+    if content_type.lower() in _WITH_CHARSET and status not in (301, 302):
+        return f"{content_type}; charset=UTF-8"
+    return content_type
 
 
 def nginx_message(status: int) -> str:

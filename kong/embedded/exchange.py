@@ -54,6 +54,7 @@ class Exchange:
         "ctx",
         "ctx_plugin",
         "ctx_shared",
+        "dateless",
         "delayed",
         "delaying",
         "errored",
@@ -174,6 +175,7 @@ class Exchange:
         self.body_filter_chunk: bytes | None = None
         self.body_filter_eof = False
         self.headers_sent = False
+        self.dateless = False  # a plugin has cleared the header Date
         self.nginx_page = False  # the status's own page of nginx or Kong is the body
         self.service_status: int | None = None  # buffered proxying
         self.service_headers: Headers | None = None

@@ -11,9 +11,10 @@ class Headers:
     Names and values are byte strings held as Latin-1 text: one character a byte, whatever the peer meant by it.
     """
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_underscores")
 
     def __init__(self) -> None:
+        self._underscores = False
         # lower-case name → the lines' names and, beside them, their values
         self._entries: dict[str, tuple[list[str], list[str]]] = {}
 
@@ -32,15 +33,27 @@ class Headers:
         entry = self._entries.get(name.lower())
         return entry[1] if entry else []
 
+    def loose(self, name: str) -> list[str]:
+        """The values where `-` and `_` are the same, as in nginx's variables."""
+        key = name.replace("_", "-").lower()
+        entry = self._entries.get(key)
+        if entry is None and self._underscores:
+            entry = next(
+                (item for other, item in self._entries.items() if other.replace("_", "-") == key), None
+            )
+        return entry[1] if entry else []
+
     def variable(self, name: str) -> str | None:
-        """The value of nginx's `$http_name`: `_` stands for `-` too, several values are joined with `, `."""
-        entry = self._entries.get(name.replace("_", "-").lower()) or self._entries.get(name.lower())
-        return ", ".join(entry[1]) if entry else None
+        """The value of nginx's `$http_name`: several values are joined with `, `."""
+        values = self.loose(name)
+        return ", ".join(values) if values else None
 
     def add(self, name: str, value: str) -> None:
         entry = self._entries.get(name.lower())
         if entry is None:
             self._entries[name.lower()] = ([name], [value])
+            if "_" in name:
+                self._underscores = True
         else:
             entry[0].append(name)
             entry[1].append(value)
@@ -55,6 +68,8 @@ class Headers:
         entry = self._entries.get(key)
         spelling = entry[0][0] if entry else name
         self._entries[key] = ([spelling] * len(values), values)
+        if "_" in name:
+            self._underscores = True
 
     def remove(self, name: str) -> None:
         self._entries.pop(name.lower(), None)
@@ -87,5 +102,6 @@ class Headers:
 
     def copy(self) -> Headers:
         other = Headers()
+        other._underscores = self._underscores
         other._entries = {key: (list(names), list(values)) for key, (names, values) in self._entries.items()}
         return other

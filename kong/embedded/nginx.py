@@ -56,7 +56,7 @@ def set_response_header(exchange: Exchange, name: Any, value: Any) -> None:
         exchange.worker.log.error("attempt to set ngx.header.HEADER after sending out response headers")
         return
     if value is None or value == {} or value == []:
-        exchange.response.remove(text(name).replace("_", "-"))
+        response.clear(exchange, text(name))
     else:
         response.put(exchange, text(name), value)
 
@@ -303,7 +303,7 @@ def get_uri_args(exchange: Exchange, limit: Any = None, *_: Any) -> dict[str, An
 
 @pdk("ngx.req.set_uri_args", phases.ANY)
 def set_uri_args(exchange: Exchange, args: Any = None) -> None:
-    exchange.args = service.encode_args(args) if is_table(args) else tostring(args)
+    exchange.args = service.encode_args(args) if is_table(args) else service.escape_args(tostring(args))
 
 
 @pdk("ngx.req.read_body", phases.ANY, reads_body=True)

@@ -18,7 +18,7 @@ import msgpack
 from kong.embedded.exchange import BodyError, Exchange
 from kong.embedded.pdk import FUNCTIONS, invoke
 from kong.embedded.phases import LuaError, PhaseEnd
-from kong.embedded.values import narrow, octets, text, widen
+from kong.embedded.values import length_with_holes, narrow, octets, text, widen, without_nils
 
 POOL_SIZE = 256
 IDLE_SECONDS = 60.0
@@ -44,6 +44,32 @@ _RAW_BODIES = frozenset(
     ("kong.request.get_raw_body", "kong.response.get_raw_body", "kong.service.response.get_raw_body")
 )
 _WORD = re.compile(r"\w+")
+
+_NAMESPACES = {name.rpartition(".")[0] for name in FUNCTIONS}
+_NOT_CALLABLE = frozenset(
+    (
+        "",
+        "get_saved_req_data",
+        "kong",
+        *_NAMESPACES,
+        *(
+            f"kong.{name}"
+            for name in [
+                "client",
+                "configuration",
+                "ctx.plugin",
+                "db",
+                "service",
+                "table",
+                "tracing",
+                "version",
+            ]
+        ),
+        "kong.version_num",
+        "kong.log.new",
+        "kong.table.new",
+    )
+)
 
 _packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
 
@@ -254,7 +280,7 @@ class Event:
             return
         try:
             self._method = data["Method"]
-            args = [narrow(arg) for arg in data.get("Args") or []]
+            args = _arguments(data.get("Args") or [])
         except (TypeError, KeyError, AttributeError):
             self._future.set_exception(LuaError("attempt to index field 'Data' (a nil value)"))
             return
@@ -281,6 +307,7 @@ class Event:
         function = FUNCTIONS.get(method)
         try:
             if function is None:
+                _check_name(method)
                 exchange.worker.log.error(f"[{exchange.plugin.name}] could not find pdk method: {method}")
                 data = None
             else:
@@ -291,6 +318,21 @@ class Event:
             self._client.start_call(_STEPS.get(method, "plugin.Step"), payload, self._on_step)
         except (LuaError, PhaseEnd) as end:
             self._future.set_exception(end)
+
+
+def _check_name(method: str) -> None:
+    """A name that Kong does not know is nothing to worry about; one that names something else than a function is."""
+    parts = _WORD.findall(method)
+    prefixes = [".".join(parts[:count]) for count in range(1, len(parts))]
+    if method in _NOT_CALLABLE or any(prefix in FUNCTIONS for prefix in prefixes):
+        raise LuaError(f"attempt to call or index '{method}'")
+
+
+def _arguments(args: list[Any]) -> list[Any]:
+    """Arguments as Lua's `unpack` passes them on: where a nil leaves a hole, those behind it may be lost."""
+    if None in args:
+        args = args[: length_with_holes(args)]
+    return [without_nils(narrow(arg)) for arg in args]
 
 
 def _result(method: str, value: Any) -> Any:

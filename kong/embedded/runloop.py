@@ -217,6 +217,17 @@ def _flush_delayed(exchange: Exchange) -> None:
     delayed, exchange.delayed = exchange.delayed, None
     if delayed is not None:
         delayed()
+    if exchange.status < 200:  # ngx_lua refuses to send it
+        exchange.request.set("Accept", "text/plain")
+        _unexpected(exchange, 400)
+    else:
+        _finish_exit(exchange)
+
+
+def _finish_exit(exchange: Exchange) -> None:
+    """What nginx makes of the status that a handler ended with."""
+    if exchange.status < 200 or exchange.status in (408, 444, 499):
+        raise _Cut  # the first ngx_lua does not send; the others say that nobody is there to read an answer
     if exchange.nginx_page:
         _nginx_error(exchange, exchange.status)
 
@@ -234,12 +245,15 @@ def _nginx_error(exchange: Exchange, status: int) -> None:
     if status in errors.KONG_PAGES:
         _unexpected(exchange, status)
         return
-    exchange.set_status(status)
-    if status == 501 or status == 505:
+    exchange.set_status(400 if 495 <= status <= 497 else status)
+    if status in (495, 496, 497, 501):
         exchange.keepalive = False
     page = errors.nginx_page(status)
-    kind = "text/html" if status in (301, 302) else "text/html; charset=UTF-8"
-    exchange.response.set("Content-Type", kind)
+    if page is None:
+        exchange.response.remove("Content-Type")
+        exchange.response_body = b""
+        return
+    exchange.response.set("Content-Type", "text/html")
     exchange.response.set("Content-Length", str(len(page)))
     exchange.response_body = page.encode()
 
@@ -248,7 +262,7 @@ def _unexpected(exchange: Exchange, status: int) -> None:
     """nginx's own error: Kong's error page."""
     exchange.errored = True
     exchange.set_status(status)
-    if status in (400, 413, 414, 494, 495, 496, 497, 500, 501):
+    if status in (400, 413, 414, 500):
         exchange.keepalive = False
     _error_page(exchange)
 
@@ -330,10 +344,10 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
                 await handler.run(exchange, instance, "response")
                 exchange.plugin = None
     except PhaseEnd:
-        return
-    if exchange.status < 200:  # ngx_lua sends no such answer
-        raise _Cut
-    exchange.response_body = exchange.service_body
+        exchange.plugin = None
+    else:
+        exchange.response_body = exchange.service_body
+    _finish_exit(exchange)
 
 
 # -- header_filter, body_filter, and the bytes that leave
@@ -425,9 +439,10 @@ def _head(exchange: Exchange, *, passed_on: bool = False) -> tuple[bytes, bool, 
     status = exchange.status
     headers = exchange.response
     has_body = exchange.method != "HEAD" and status not in (204, 304)
-    if exchange.reason is None and status == 204 and not exchange.response_body:
+    if exchange.reason is None and status == 204:
         headers.remove("Content-Type")
-        headers.remove("Content-Length")
+        if exchange.nginx_page or not exchange.response_body:
+            headers.remove("Content-Length")
     chunked = False
     if "content-length" not in headers and has_body and status >= 200:
         if exchange.http_version >= 1.1:
@@ -438,11 +453,11 @@ def _head(exchange: Exchange, *, passed_on: bool = False) -> tuple[bytes, bool, 
     lines = [f"HTTP/1.1 {status:03d} {reason}"]
     if "server" not in headers and not passed_on:
         lines.append("Server: openresty")
-    if "date" not in headers and not passed_on:
+    if "date" not in headers and not passed_on and not exchange.dateless:
         lines.append(f"Date: {_date()}")
     content_type = headers.get("content-type")
     if content_type is not None:
-        lines.append(f"Content-Type: {content_type}")
+        lines.append(f"Content-Type: {errors.with_charset(content_type, status)}")
     if chunked:
         lines.append("Transfer-Encoding: chunked")
     if status == 101:

@@ -171,3 +171,62 @@ def _arrays(value: Any) -> Any:
     if isinstance(value, list):
         return Array(_arrays(item) for item in value)
     return NULL if value is None else value
+
+
+def without_nils(value: Any) -> Any:
+    """A table as Lua keeps it: no key has nil; a list with holes is a table with numbers for keys."""
+    if isinstance(value, dict):
+        return {key: without_nils(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        while value and value[-1] is None:
+            value = value[:-1]
+        if None in value:
+            return {index: without_nils(item) for index, item in enumerate(value, 1) if item is not None}
+        return [without_nils(item) for item in value]
+    return value
+
+
+def length_with_holes(items: list[Any]) -> int:
+    """LuaJIT's `#` of a table that was filled with these one after the other, nils and all.
+
+    It depends on how the table grew: what lies in its array part is searched from the end, the rest from the front.
+    """
+    slots, hashed = 0, 0  # size of the array part, as the highest index; size of the hash part
+    used: set[int] = set()  # keys in the hash part, those of nils too
+    for key in range(1, len(items) + 1):
+        if key <= slots:
+            continue
+        if len(used) < hashed:
+            used.add(key)
+            continue
+        filled = {index for index in range(1, key) if items[index - 1] is not None} | {key}
+        slots = _array_size(filled)
+        outside = [index for index in filled if index > slots]
+        hashed = 0 if not outside else 1 << max(1, (len(outside) - 1).bit_length())
+        used = set(outside)
+    if slots and items[slots - 1 : slots] in ([None], []):
+        low, high = 0, slots
+        while high - low > 1:
+            middle = (low + high) // 2
+            if middle <= len(items) and items[middle - 1] is not None:
+                low = middle
+            else:
+                high = middle
+        return low
+    length = slots
+    while hashed and length < len(items) and items[length] is not None:
+        length += 1
+    return length
+
+
+def _array_size(keys: set[int]) -> int:
+    """How many of its keys a Lua table keeps in its array part: a power of two, filled by more than a quarter."""
+    size = reached = step = 0
+    while 2 * len(keys) > 1 << step and reached != len(keys):
+        low, high = (1 << step if step else 0), 2 << step
+        within = sum(1 for key in keys if low < key <= high)
+        reached += within
+        if within and 2 * reached > 1 << step:
+            size = high
+        step += 1
+    return size

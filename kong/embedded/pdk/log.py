@@ -32,12 +32,15 @@ def write(exchange: Exchange, level: str, args: tuple[Any, ...]) -> None:
 def _level(name: str, level: str) -> None:
     @pdk(f"kong.log.{name}", phases.ANY)
     def call(exchange: Exchange, *args: Any) -> None:
+        if not args and exchange.worker.log.enabled(level):
+            raise LuaError("bad argument #1 to 'select' (number expected, got no value)")
         write(exchange, level, args)
 
 
 for _name in ("debug", "info", "notice", "warn", "err", "crit", "alert", "emerg"):
     _level(_name, _name)
 _level("inspect", "debug")
+_level("deprecation", "warn")
 
 
 @pdk("kong.log.set_serialize_value", phases.ANY)

@@ -10,7 +10,7 @@ from kong.embedded.exchange import Exchange
 from kong.embedded.pdk.client import AUTHENTICATED
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError
-from kong.embedded.values import is_string, narrow, text
+from kong.embedded.values import is_number, is_string, narrow, text
 
 
 @pdk("kong.node.get_id", phases.ANY)
@@ -50,6 +50,8 @@ def get_subsystem(_exchange: Exchange, *_: Any) -> str:
 
 @pdk("kong.nginx.get_var", phases.ANY)
 def get_var(exchange: Exchange, name: Any = None, *_: Any) -> Any:
+    if is_number(name):  # a capture of a regular expression, of which there is none
+        return None
     if not is_string(name):
         raise LuaError("bad variable name")
     return variables.read(exchange, text(name))

@@ -63,8 +63,8 @@ def unescape(value: str) -> str:
 
 def header(exchange: Exchange, name: str) -> str | None:
     """`kong.tools.http.get_header`: the first of several values."""
-    headers = exchange.request
-    return headers.get(name.replace("_", "-")) or headers.get(name)
+    values = exchange.request.loose(name)
+    return values[0] if values else None
 
 
 @pdk("kong.request.get_scheme", phases.REQUEST)

@@ -35,8 +35,14 @@ def _check_sent(exchange: Exchange) -> None:
 def table(exchange: Exchange, limit: int = 100) -> dict[str, Any]:
     """`ngx.resp.get_headers`: with the Connection that nginx is going to send."""
     headers = exchange.response.table(limit)
-    headers["connection"] = "keep-alive" if exchange.keepalive else "close"
+    headers["connection"] = connection(exchange)
     return headers
+
+
+def connection(exchange: Exchange) -> str:
+    if exchange.status == 101:
+        return "upgrade"
+    return "keep-alive" if exchange.keepalive else "close"
 
 
 @pdk("kong.response.get_status", AFTER)
@@ -50,7 +56,7 @@ def get_header(exchange: Exchange, name: Any = None, *_: Any) -> str | None:
         raise LuaError("header name must be a string")
     name = text(name).replace("_", "-")
     if name.lower() == "connection":
-        return "keep-alive" if exchange.keepalive else "close"
+        return connection(exchange)
     return exchange.response.get(name)
 
 
@@ -82,6 +88,8 @@ def put(exchange: Exchange, name: str, value: Any) -> None:
     """`ngx.header[name] = value`: underscores are dashes, an empty list removes."""
     name = name.replace("_", "-")
     lower = name.lower()
+    if lower == "date":
+        exchange.dateless = False
     if lower == "transfer-encoding":
         exchange.worker.log.warn("manually setting Transfer-Encoding. Ignored.")
         return
@@ -111,7 +119,7 @@ def clear_header(exchange: Exchange, name: Any = None, *_: Any) -> None:
     _check_sent(exchange)
     if not is_string(name):
         raise LuaError("header name must be a string")
-    exchange.response.remove(text(name).replace("_", "-"))
+    clear(exchange, text(name))
 
 
 @pdk("kong.response.set_headers", BEFORE_SENT)
@@ -120,6 +128,14 @@ def set_headers(exchange: Exchange, headers: Any = None, *_: Any) -> None:
     header_values.check_all(headers)
     for name, value in header_values.entries(headers):
         put(exchange, text(name), value)
+
+
+def clear(exchange: Exchange, name: str) -> None:
+    """`ngx.header[name] = nil`; a Date that was cleared is not made anew."""
+    name = name.replace("_", "-")
+    exchange.response.remove(name)
+    if name.lower() == "date":
+        exchange.dateless = True
 
 
 @pdk("kong.response.get_raw_body", phases.BODY_FILTER)
@@ -164,7 +180,9 @@ def send(exchange: Exchange, status: int, body: Any, headers: Any) -> None:
             exchange.response.set("Content-Type", errors.JSON)
     else:
         content = octets(body) if body is not None else b""
-    if not sized and (content or status != 204):  # nginx drops the length of an empty 204, and of no other
+    # where nothing was printed nginx finds something to say, or sees to it that nothing is said
+    exchange.nginx_page = body is None and (status >= 300 or status == 204)
+    if not sized:
         exchange.response.set("Content-Length", str(len(content)))
     exchange.response_body = content
 

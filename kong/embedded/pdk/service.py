@@ -37,6 +37,7 @@ METHODS = frozenset(
         "TRACE",
     ]
 )
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _UNSAFE = re.compile(r"[^!#$&'()*+,/:;=?@\[\]A-Za-z\d\-_.~%]")
 NOT_BUFFERED = (
     "service body is only available with buffered proxying "
@@ -47,6 +48,11 @@ NOT_BUFFERED = (
 def escape(path: str) -> str:
     """A path as Kong sends it: what does not belong into a URI is percent-encoded, nothing else is touched."""
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", path)
+
+
+def escape_args(query: str) -> str:
+    """A query string as `ngx.req.set_uri_args` takes it: spaces and control characters are percent-encoded."""
+    return _CONTROL.sub(lambda match: f"%{ord(match[0]):02X}", query)
 
 
 def encode_args(args: Any) -> str:
@@ -94,7 +100,7 @@ def set_path(exchange: Exchange, path: Any = None, *_: Any) -> None:
 def set_raw_query(exchange: Exchange, query: Any = None, *_: Any) -> None:
     if not is_string(query):
         raise LuaError("query must be a string")
-    exchange.args = text(query)
+    exchange.args = escape_args(text(query))
 
 
 @pdk("kong.service.request.set_query", BEFORE)
@@ -215,7 +221,8 @@ def get_header(exchange: Exchange, name: Any = None, *_: Any) -> str | None:
         raise LuaError("name must be a string")
     name = text(name)
     if exchange.service_headers is not None:
-        return exchange.service_headers.get(name.replace("_", "-")) or exchange.service_headers.get(name)
+        values = exchange.service_headers.loose(name)
+        return values[0] if values else None
     return exchange.response.get(name) if name in exchange.upstream_headers else None
 
 
@@ -281,4 +288,11 @@ def set_target(exchange: Exchange, host: Any = None, port: Any = None, *_: Any) 
     exchange.ctx["__target"] = (text(host), int(port))
 
 
-__all__ = ["encode_args", "escape", "first"]
+@pdk("kong.service.set_upstream", BEFORE_OR_BALANCER)
+def set_upstream(_exchange: Exchange, host: Any = None, *_: Any) -> Any:
+    if not is_string(host):
+        raise LuaError("host must be a string")
+    return None, f"could not find an Upstream named '{text(host)}'"
+
+
+__all__ = ["encode_args", "escape", "escape_args", "first"]
