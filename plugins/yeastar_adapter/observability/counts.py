@@ -13,6 +13,8 @@ OTHER = "other"
 """All others are counted under this one."""
 
 LIMITER_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+TOKEN_BOUNDS = (0.0001, 0.001, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""In seconds. A token at hand takes microseconds, a log-in as long as FutureSMS."""
 
 
 class Counts:
@@ -52,7 +54,7 @@ class Counts:
         self.tokens_rejected = 0
         """Orders that FutureSMS answered 401 at first."""
         self.limiter_wait = Histogram(LIMITER_BOUNDS)
-        self.token_wait = Histogram()
+        self.token_wait = Histogram(TOKEN_BOUNDS)
 
     def label(self, consumer: str) -> str:
         """The name that a consumer is counted under."""
