@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _serve(options: argparse.Namespace) -> int:
     settings = load_settings(options.conf) if options.conf else load_settings()
     prefix = str(Path(options.prefix or settings.prefix).resolve())
-    Path(prefix).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(prefix).mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OSError(f"cannot use {prefix} as prefix: {problem.strerror}") from None
     log = Log(settings.log_level)
     catalogue, servers = external_servers(settings, _external(options, settings, prefix))
     source = options.kong_yml or settings.declarative_config
@@ -112,7 +115,7 @@ def _external(options: argparse.Namespace, settings: GatewaySettings, prefix: st
 def _environment(settings: GatewaySettings) -> dict[str, str]:
     """What a plugin server sees of the environment: the variables that `nginx_main_env` names."""
     environment: dict[str, str] = {}
-    for entry in getattr(settings, "main_env", ()):
+    for entry in settings.main_env:
         name, equals, value = entry.partition("=")
         if equals:
             environment[name] = value

@@ -82,6 +82,7 @@ class GatewaySettings:
     upstream_keepalive_max_requests: int = 10_000
     upstream_keepalive_idle_timeout: float = 60.0
     error_default_type: str = "text/plain"
+    main_env: tuple[str, ...] = ()  # NAME or NAME=value: all that a plugin server sees of the environment
     unsupported: tuple[str, ...] = field(default=())  # properties of the file without effect here
 
     @property
@@ -302,6 +303,7 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
         ("error_default_type",),
         _one_of("application/json", "application/xml", "text/html", "text/plain"),
     ),
+    "main_env": (("nginx_main_env",), lambda value: (value.rstrip(";"),)),
 }
 
 # Values that ask for what this gateway does anyway; none: it does so whatever the value.

@@ -119,10 +119,6 @@ KONG_PAGES = frozenset((400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 5
 _PAGE_TITLES = {
     302: "302 Found",
     401: "401 Authorization Required",
-    494: "400 Request Header Or Cookie Too Large",
-    495: "400 The SSL certificate error",
-    496: "400 No required SSL certificate was sent",
-    497: "400 The plain HTTP request was sent to HTTPS port",
 }
 # To these nginx adds `charset UTF-8`.
 _WITH_CHARSET = frozenset(

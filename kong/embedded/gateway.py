@@ -106,10 +106,7 @@ class Gateway:
         return _url(proxy_socket), _url(admin_socket)
 
     async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
-        try:
-            application = create_admin(self.store, node_id=self._node_id)
-        except NotImplementedError:
-            application = web.Application()
+        application = create_admin(self.store, node_id=self._node_id)
         application.router.add_get("/metrics", self._metrics)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -249,16 +246,19 @@ def external_servers(
 
 def _listening_socket(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise ListenError(f"'{address}' is not an address: HOST:PORT is needed")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]") or "127.0.0.1", int(port)))
         listener.listen(511)
-    except (OSError, ValueError, OverflowError) as problem:
+    except OSError as problem:
         listener.close()
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        raise ListenError(f"cannot listen on {address}: {reason.lower()}") from None
+        raise ListenError(
+            f"cannot listen on {address}: {(problem.strerror or str(problem)).lower()}"
+        ) from None
     return listener
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kong.embedded.child import die_with_parent
 from kong.embedded.log import Log
 
 RESPAWN_SECONDS = 1.0
@@ -120,6 +121,7 @@ class PluginServer:
                     env={"PWD": self._prefix, **self.definition.environment},
                     limit=1 << 20,
                     start_new_session=True,
+                    preexec_fn=die_with_parent,
                 )
             except OSError as problem:
                 self._last_words = str(problem)

@@ -52,7 +52,8 @@ class Target:
     """Where a request goes. Times in seconds."""
 
     address: tuple[str, int]
-    tls_name: str | None
+    tls_name: str | None  # None: plain HTTP
+    tls_verify: bool
     host_header: str
     retries: int
     connect_timeout: float
@@ -156,6 +157,7 @@ async def find_target(exchange: Exchange, resolver: Resolver) -> Target:
     return Target(
         (ip, port),
         host if scheme == "https" else None,
+        exchange.worker.settings.proxy_ssl_verify if service.tls_verify is None else service.tls_verify,
         host_header,
         exchange.ctx.get("__retries", service.retries),
         times.get("connect_timeout", service.connect_timeout) / 1000,
@@ -164,9 +166,9 @@ async def find_target(exchange: Exchange, resolver: Resolver) -> Target:
     )
 
 
-def request_bytes(exchange: Exchange, body: bytes) -> bytes:
+def request_bytes(exchange: Exchange, method: str, body: bytes) -> bytes:
     """The request as it goes over the wire."""
-    lines = [f"{exchange.method} {exchange.upstream_uri or '/'} HTTP/1.1"]
+    lines = [f"{method} {exchange.upstream_uri or '/'} HTTP/1.1"]
     if exchange.upstream_te:
         lines.append(f"TE: {exchange.upstream_te}")
     if exchange.upstream_via:
@@ -193,7 +195,9 @@ def request_bytes(exchange: Exchange, body: bytes) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-async def send(exchange: Exchange, target: Target, worker: Worker) -> tuple[Connection, Head]:
+async def send(
+    exchange: Exchange, target: Target, worker: Worker, method: str | None = None
+) -> tuple[Connection, Head]:
     """The service's answer as far as its head; the caller reads the body and gives the connection back.
 
     Attempts follow nginx: after a failure the request is tried again as long as attempts are left, but a POST, PATCH
@@ -201,7 +205,8 @@ async def send(exchange: Exchange, target: Target, worker: Worker) -> tuple[Conn
     Raises UpstreamFailure.
     """
     body = await exchange.read_body()
-    request = request_bytes(exchange, body)
+    method = method or exchange.method
+    request = request_bytes(exchange, method, body)
     attempts = target.retries + 1
     statuses: list[str] = []
     while True:
@@ -217,7 +222,7 @@ async def send(exchange: Exchange, target: Target, worker: Worker) -> tuple[Conn
         connection: Connection | None = None
         try:
             connection, kept = await worker.pool.connect(
-                target.address, target.connect_timeout, target.tls_name
+                target.address, target.connect_timeout, target.tls_name, target.tls_verify
             )
             sent = True
             await connection.send(request, target.write_timeout)
@@ -236,11 +241,7 @@ async def send(exchange: Exchange, target: Target, worker: Worker) -> tuple[Conn
             )
             if kept and failure.kind == "error":
                 attempts += 1
-            if (
-                failure.kind == "invalid_header"
-                or attempts <= 0
-                or (sent and exchange.method in _NOT_IDEMPOTENT)
-            ):
+            if failure.kind == "invalid_header" or attempts <= 0 or (sent and method in _NOT_IDEMPOTENT):
                 raise
             continue
         except BaseException:

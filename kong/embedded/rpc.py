@@ -51,6 +51,7 @@ _NOT_CALLABLE = frozenset(
         "",
         "get_saved_req_data",
         "kong",
+        "kong.ctx",
         *_NAMESPACES,
         *(
             f"kong.{name}"
@@ -306,6 +307,8 @@ class Event:
         exchange, method = self._exchange, self._method
         function = FUNCTIONS.get(method)
         try:
+            if function is None and method == "kong.log" and args:  # a table, but one that can be called
+                function = FUNCTIONS["kong.log.notice"]
             if function is None:
                 _check_name(method)
                 exchange.worker.log.error(f"[{exchange.plugin.name}] could not find pdk method: {method}")

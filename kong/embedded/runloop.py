@@ -245,8 +245,8 @@ def _nginx_error(exchange: Exchange, status: int) -> None:
     if status in errors.KONG_PAGES:
         _unexpected(exchange, status)
         return
-    exchange.set_status(400 if 495 <= status <= 497 else status)
-    if status in (495, 496, 497, 501):
+    exchange.set_status(status)
+    if status == 501:
         exchange.keepalive = False
     page = errors.nginx_page(status)
     if page is None:
@@ -303,10 +303,12 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
     await exchange.read_body()
     exchange.proxy_latency = now_ms() - exchange.started
     started = now_ms()
+    # Kong makes a subrequest, and a method that it cannot name becomes a GET
+    method = exchange.method if exchange.method in service.METHODS else "GET"
     try:
-        connection, head = await proxy.send(exchange, target, worker)
+        connection, head = await proxy.send(exchange, target, worker, method)
         try:
-            parts = [part async for part in connection.body(head, exchange.method, target.read_timeout)]
+            parts = [part async for part in connection.body(head, method, target.read_timeout)]
         except BodyBroken:
             connection.close()
             raise

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kong.embedded.headers import Headers
 
@@ -285,22 +287,31 @@ def _expire(waiter: asyncio.Future[None]) -> None:
         waiter.set_exception(asyncio.TimeoutError())
 
 
+def _reason(problem: OSError) -> str:
+    if isinstance(problem, ssl.SSLError):
+        return f"SSL: {problem.reason or problem}"
+    return os.strerror(problem.errno) if problem.errno else str(problem)
+
+
 class Pool:
     """A worker's idle connections, by address; the one used last is used next, as nginx does it."""
 
-    def __init__(self, size: int, idle_seconds: float, max_requests: int) -> None:
+    def __init__(
+        self, size: int, idle_seconds: float, max_requests: int, trusted_certificates: str | None = None
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self._size = size
         self._idle_seconds = idle_seconds
         self._max_requests = max_requests
         self._idle: dict[object, deque[Connection]] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._trusted_certificates = trusted_certificates
+        self._tls: dict[bool, ssl.SSLContext] = {}
 
     async def connect(
-        self, address: tuple[str, int], timeout: float, tls_name: str | None = None
+        self, address: tuple[str, int], timeout: float, tls_name: str | None = None, verify: bool = False
     ) -> tuple[Connection, bool]:
         """A connection, and whether it has served before. Raises UpstreamFailure."""
-        key = (*address, tls_name)
+        key = (*address, tls_name, verify)
         idle = self._idle.get(key)
         now = self.loop.time()
         while idle:
@@ -313,23 +324,28 @@ class Pool:
             connecting = self.loop.create_connection(
                 lambda: Connection(self, key),
                 *address,
-                ssl=self._context() if tls_name is not None else None,
+                ssl=self._context(verify) if tls_name is not None else None,
                 server_hostname=tls_name,
             )
             _, fresh = await asyncio.wait_for(connecting, timeout)
         except asyncio.TimeoutError:
             raise UpstreamFailure("timeout", "upstream timed out while connecting to upstream") from None
         except OSError as problem:
-            raise UpstreamFailure("error", f"connect() failed: {problem.strerror or problem}") from None
+            raise UpstreamFailure("error", f"connect() failed: {_reason(problem)}") from None
         return fresh, False
 
-    def _context(self) -> ssl.SSLContext:
-        # Kong does not verify upstream certificates unless a service asks for it.
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.check_hostname = False
-            self._tls.verify_mode = ssl.CERT_NONE
-        return self._tls
+    def _context(self, verify: bool) -> ssl.SSLContext:
+        context = self._tls.get(verify)
+        if context is None:
+            trusted = self._trusted_certificates
+            context = ssl.create_default_context(
+                cafile=trusted if trusted and Path(trusted).exists() else None
+            )
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._tls[verify] = context
+        return context
 
     def give_back(self, connection: Connection) -> None:
         idle = self._idle.setdefault(connection.key, deque())

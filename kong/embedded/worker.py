@@ -102,6 +102,7 @@ class Worker:
             settings.upstream_keepalive_pool_size,
             settings.upstream_keepalive_idle_timeout,
             settings.upstream_keepalive_max_requests,
+            settings.proxy_ssl_trusted_certificate,
         )
         self.resolver = Resolver()
         self.forget_instances = forget_everywhere
