@@ -38,7 +38,8 @@ class Line:
     def send_bytes(self, pieces: Sequence[bytes], ending: wire.Ending) -> wire.Outcome:
         """Anything."""
         self.begin()
-        return wire.exchange(self._address, pieces, ["GET"], ending, whole=False)
+        requests = max(1, b"".join(pieces).count(b" HTTP/1"))
+        return wire.exchange(self._address, pieces, ["GET"] * requests, ending, whole=False)
 
     def new_orders(self) -> list[dict[str, object]]:
         """What FutureSMS has taken since then, once nothing is under way."""

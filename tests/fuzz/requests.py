@@ -212,8 +212,9 @@ def pieces(draw: st.DrawFn, data: bytes) -> list[bytes]:
 
 @st.composite
 def broken(draw: st.DrawFn) -> bytes:
-    """Requests with something wrong anywhere in them."""
-    original = b"".join(request.raw for request in draw(st.lists(whole(), min_size=1, max_size=2)))
+    """Requests with something wrong anywhere in them; none asks for a head alone, so that answers can be told apart."""
+    some = draw(st.lists(whole().filter(lambda request: request.method != "HEAD"), min_size=1, max_size=2))
+    original = b"".join(request.raw for request in some)
     choice = draw(st.integers(0, 5))
     if choice <= 2:
         return draw(bodies.mutated(st.just(original)))

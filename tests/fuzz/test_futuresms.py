@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given
@@ -42,7 +43,8 @@ _behaviours = st.one_of(
         {"status": st.one_of(answers.statuses, answers.statuses, st.sampled_from([100, 101, 103, 199]))},
         optional={
             "body": st.one_of(
-                answers.envelopes, st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+                answers.envelopes.map(json.dumps),
+                st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
             ),
             "headers": answers.headers,
             "half_body": st.booleans(),
