@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import gevent
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -102,7 +103,8 @@ class MerchantApi:
         timeout = self._account.timeout if timeout is None else timeout
         deadline = time.monotonic() + timeout
         try:
-            with requests.Session() as session:
+            # requests' own limits are for connecting and for each piece of an answer; together they have no end.
+            with gevent.Timeout(timeout, TimeoutError), requests.Session() as session:
                 session.trust_env = (
                     False  # no proxy and no .netrc from an environment that Kong empties anyway
                 )
@@ -111,7 +113,7 @@ class MerchantApi:
                 response = session.post(
                     self._account.base_url + path,
                     headers=headers,
-                    timeout=timeout,
+                    timeout=timeout,  # of each piece, which is all that holds outside of the plugin server
                     allow_redirects=False,
                     stream=True,
                     **content,
