@@ -7,7 +7,8 @@ Takes one command a line on standard input, a JSON object, and answers it with o
     {"do": "admit", "consumer": "acme", "rates": {"second": 5}, "times": 10}      in parallel, unless "at_once": false
         [[true, 5, 4, 1, 0], …]     a verdict each; null: LimiterUnavailable
     {"do": "admit", …, "busy_seconds": 1}   keep the processor busy while the answers come in
-    {"do": "admit", …, "kill_first": true}  kill the greenlet of the first request while it waits
+    {"do": "admit", …, "kill": "first"}     kill the greenlet of the first request while it waits, or "exchange":
+                                            the one that asks Redis in the name of those who came later
     {"do": "ask", "times": 1000}            ask Redis, whatever came of it before, and count what went wrong
     {"do": "statistics"}  {"do": "resources"}
 """
@@ -54,7 +55,7 @@ class Node:
         times: int = 1,
         at_once: bool = True,
         busy_seconds: float = 0,
-        kill_first: bool = False,
+        kill: str | None = None,
     ) -> list[tuple[Any, ...] | None]:
         asked = Rates(**(rates or {"minute": 5}))
 
@@ -68,9 +69,11 @@ class Node:
             return [one() for _ in range(times)]
         waiting = [gevent.spawn(one) for _ in range(times)]
         gevent.spawn(_keep_busy, busy_seconds)
-        if kill_first:
+        if kill == "first":
             gevent.sleep(0)
             waiting.pop(0).kill(block=False)
+        elif kill == "exchange":
+            _kill_exchange()
         return [greenlet.get() for greenlet in waiting]
 
     def ask(self, times: int) -> int:
@@ -97,6 +100,15 @@ def _keep_busy(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
+
+
+def _kill_exchange() -> None:
+    while True:
+        gevent.sleep(0.001)
+        for thing in gc.get_objects():
+            if isinstance(thing, gevent.Greenlet) and "_serve_waiting" in repr(thing) and thing.started:
+                thing.kill()
+                return
 
 
 def main() -> None:
