@@ -265,7 +265,7 @@ def draw(directory: Path, out: Path) -> list[str]:
         )
         problems = check(prometheus, facts)
         out.parent.mkdir(parents=True, exist_ok=True)
-        draw_dashboard(prometheus, start, end, variables(start, end), note, out)
+        draw_dashboard(prometheus, variables(start, end), (start, end), (note, facts["happened"]), out)
     return problems
 
 

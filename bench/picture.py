@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -32,27 +33,36 @@ PALETTE = ("#56a64b", "#f2cc0c", "#3274d9", "#ff780a", "#e02f44", "#1f60c4", "#a
 
 _CELL = (0.72, 0.40)
 """Inches of one cell of Grafana's grid."""
+_HEAD = 2.2
+"""Rows of that grid above the panels."""
+_FOOT_COLUMNS = 3
 _POINTS = 240
 _GREY = "#6e7681"
 
 
 def draw(
-    prometheus: Prometheus, start: float, end: float, variables: Variables, note: str, path: Path
+    prometheus: Prometheus,
+    variables: Variables,
+    time: tuple[float, float],
+    notes: tuple[str, Sequence[tuple[float, str]]],
+    path: Path,
 ) -> None:
-    """Draw every panel of the dashboard for that time, in its place; `note` goes under the title."""
+    """Draw every panel of the dashboard in its place, from the first time to the second.
+
+    `notes`: what goes under the title, and what was done to the gateway when, which goes below all panels.
+    """
+    start, end = time
     dashboard = read()
     everything = list(panels(dashboard))
+    below = _told_once(notes[1])
     height = max(y + h for _, y, _, h in (panel.place for panel in everything))
-    head = 2.2
-    width_inches, height_inches = 24 * _CELL[0], (height + head) * _CELL[1]
-    figure = plt.figure(figsize=(width_inches, height_inches), facecolor="#f4f5f5")
-    figure.text(0.008, 1 - 0.35 / height_inches, dashboard["title"], fontsize=17, weight="bold", va="center")
-    figure.text(0.008, 1 - 0.68 / height_inches, note, fontsize=9, color=_GREY, va="center")
-    step = max(1.0, (end - start) / _POINTS)
+    rows = height + _HEAD + 0.9 + 0.55 * math.ceil(len(below) / _FOOT_COLUMNS)
+    figure = plt.figure(figsize=(24 * _CELL[0], rows * _CELL[1]), facecolor="#f4f5f5")
+    figure.text(0.008, 1 - 0.85 / rows, dashboard["title"], fontsize=17, weight="bold", va="center")
+    figure.text(0.008, 1 - 1.7 / rows, notes[0], fontsize=9, color=_GREY, va="center")
     for panel in everything:
         x, y, w, h = panel.place
-        left, top = x / 24, 1 - (y + head) / (height + head)
-        box = (left, top - h / (height + head), w / 24, h / (height + head))
+        box = (x / 24, 1 - (y + _HEAD + h) / rows, w / 24, h / rows)
         if panel.kind == "row":
             figure.text(box[0] + 0.006, box[1] + box[3] * 0.35, panel.title, fontsize=11.5, weight="bold")
             continue
@@ -62,11 +72,27 @@ def draw(
         elif panel.kind == "table":
             _table(figure, box, panel, prometheus, end, variables)
         else:
-            axes = figure.add_axes(_inside(box, (height + head), panel.kind))
+            axes = figure.add_axes(_inside(box, rows, panel.kind))
             drawing = _timeline if panel.kind == "state-timeline" else _lines
+            step = max(1.0, (end - start) / _POINTS)
             drawing(axes, panel, prometheus, (start, end, step), variables)
+    figure.text(
+        0.008, 1 - (height + _HEAD + 0.55) / rows, "What was done", fontsize=9, weight="bold", va="center"
+    )
+    for number, line in enumerate(below):
+        row, column = number // _FOOT_COLUMNS, number % _FOOT_COLUMNS
+        at = 1 - (height + _HEAD + 0.55 + 0.55 * row) / rows
+        figure.text(0.085 + 0.305 * column, at, line, fontsize=8.5, color=_GREY, va="center")
     figure.savefig(path, dpi=90, facecolor=figure.get_facecolor())
     plt.close(figure)
+
+
+def _told_once(happened: Sequence[tuple[float, str]]) -> list[str]:
+    lines: list[str] = []
+    for what, times in itertools.groupby(happened, key=lambda one: one[1]):
+        at = [datetime.fromtimestamp(time, timezone.utc).strftime("%H:%M:%S") for time, _ in times]
+        lines.append(f"{at[0]}  {what}" + (f", {len(at)} times in all" if len(at) > 1 else ""))
+    return lines
 
 
 def _frame(figure: Any, box: tuple[float, float, float, float], panel: Panel) -> None:
@@ -94,7 +120,7 @@ def _inside(
     box: tuple[float, float, float, float], rows: float, kind: str
 ) -> tuple[float, float, float, float]:
     left, bottom, width, height = box
-    margin = 0.075 if kind == "state-timeline" else 0.036
+    margin = 0.075 if kind == "state-timeline" else 0.045
     low = (1.75 if kind == "state-timeline" else 2.0) / rows
     return left + margin, bottom + low, width - margin - 0.014, height - low - 1.0 / rows
 
@@ -256,7 +282,8 @@ def _timeline(
 
 
 def _dress(axes: Any) -> None:
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=8))
+    begin, end = axes.get_xlim()
+    axes.xaxis.set_major_locator(dates.MinuteLocator(interval=max(1, round((end - begin) * 24 * 60 / 6))))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M", tz=timezone.utc))
     axes.tick_params(labelsize=7.5, colors=_GREY, length=2)
     axes.grid(color="#eaecef", linewidth=0.8)
