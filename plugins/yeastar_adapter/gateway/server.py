@@ -19,6 +19,7 @@ from greenlet import greenlet
 from .bounds import Bounds
 from .connection import Connection, Method
 from .events import BEAT, Events, LastResort, Stuck, UnknownEvent
+from .family import is_running, nginx_master
 from .instances import PHASES, Instance, Instances, UnknownInstance
 from .listener import Listener
 from .pdk import PDKError
@@ -44,6 +45,8 @@ class PluginSpec:
 
     plugin: called with an instance's configuration; its phase handlers are the methods with a phase's name.
     last_resort: the answer to a request whose handler failed.
+    configuration_error: what `plugin` raises when it is the configuration that is wrong; its message says so in
+    words for an administrator.
     """
 
     plugin: Callable[[Any], Any]
@@ -52,6 +55,7 @@ class PluginSpec:
     priority: int
     schema: Sequence[Any]
     last_resort: LastResort
+    configuration_error: type[Exception] | None = None
 
     def describe(self) -> dict[str, Any]:
         """As kong-pdk's dump and GetPluginInfo do."""
@@ -103,6 +107,8 @@ class Server:
         )
         self._draining = self._hub.loop.timer(DRAINING_BEAT, DRAINING_BEAT)
         self._stop_by: float | None = None
+        self._leave_by: float | None = None
+        self._master = nginx_master(parent)
         self._stopped = Occurrence()
 
     @property
@@ -111,13 +117,17 @@ class Server:
         return not self._listener.owns_path
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, or until the process that started this one is gone."""
+        """Serve until SIGTERM or SIGINT, or until the process that started this one is gone.
+
+        Both happen at `kong reload` too, often before the next server listens: then this one serves on until it has
+        been superseded.
+        """
         loop = self._hub.loop
         signals = [loop.signal(number) for number in (signal.SIGTERM, signal.SIGINT)]
         for watcher in signals:
-            watcher.start(self.stop)
+            watcher.start(self._asked_to_stop)
         self._accepting.start(self._accept)
-        guard = StallGuard(self.bounds.stalled, self.bounds.stuck)
+        guard = StallGuard(self._hub, self.bounds.stalled, self.bounds.stuck)
         beat = loop.timer(BEAT, BEAT)
         beat.start(self._beat, guard)
         try:
@@ -127,6 +137,18 @@ class Server:
                 watcher.stop()
             guard.close()
             self._close()
+
+    def _asked_to_stop(self) -> None:
+        if self._stop_by is None and self._leave_by is None and self._has_kong and not self.is_superseded:
+            log.info("asked to stop: serving until the next server does")
+            self._leave_by = monotonic() + self.bounds.succession
+        else:
+            self.stop()
+
+    @property
+    def _has_kong(self) -> bool:
+        """Whether the Kong that this server belongs to goes on."""
+        return self._master is not None and is_running(self._master)
 
     def stop(self) -> None:
         """Take no more connections, let running events finish, then end `run`. A second call ends them."""
@@ -162,10 +184,13 @@ class Server:
         guard.beat(BEAT)
         self.events.sweep()
         if self._stop_by is None:
-            if os.getppid() != self._parent:
+            if self._leave_by is not None:
+                if self.is_superseded or not self._has_kong or monotonic() > self._leave_by:
+                    self.stop()
+            elif os.getppid() != self._parent:
                 log.info("the process that started this one is gone")
-                self.stop()
-            elif not self._accepting.active:
+                self._asked_to_stop()
+            if self._stop_by is None and not self._accepting.active:
                 self._accepting.start(self._accept)
 
     def _accept(self) -> None:
@@ -242,11 +267,13 @@ class Server:
         try:
             with gevent.Timeout(self.bounds.handler):
                 plugin = self.spec.plugin(config)
-        except (Exception, gevent.Timeout, Stuck):  # noqa: BLE001 - its requests are answered, whatever it is
+        except (Exception, gevent.Timeout, Stuck) as failure:  # noqa: BLE001 - its requests are answered, whatever it is
             self.statistics.failed_instances += 1
+            expected = self.spec.configuration_error
+            told = str(failure) if expected and isinstance(failure, expected) else "\n" + traceback.format_exc()
             log.error(
-                "the plugin could not be started with this configuration: its requests are refused\n%s",
-                self._redact(traceback.format_exc()),
+                "the plugin could not be started with this configuration: its requests are refused: %s",
+                self._redact(told),
             )
         instance = self.instances.add(config, plugin)
         self.statistics.started_instances += 1

@@ -16,7 +16,7 @@ import signal
 import traceback
 from types import FrameType
 
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 from .events import Stuck
 
@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class StallGuard:
-    def __init__(self, stalled: float, stuck: float) -> None:
+    """Made in the main greenlet. hub: the event loop's."""
+
+    def __init__(self, hub: greenlet, stalled: float, stuck: float) -> None:
+        self._not_to_blame = (hub, getcurrent())
         self._stalled = stalled
         self._stuck = stuck
         self._report = _unblocking_descriptor()
@@ -46,9 +49,10 @@ class StallGuard:
         faulthandler.cancel_dump_traceback_later()
 
     def _interrupt(self, _: int, frame: FrameType | None) -> None:
-        stack = "".join(traceback.format_stack(frame))
-        if getcurrent().parent is None:
+        if getcurrent() in self._not_to_blame:
+            # The whole process was stopped for a while, or got no CPU.
             return
+        stack = "".join(traceback.format_stack(frame))
         log.error("the event loop has not run for %g s: interrupting\n%s", self._stalled, stack)
         raise Stuck
 

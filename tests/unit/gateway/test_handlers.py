@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
@@ -214,6 +215,21 @@ def test_handlers_are_not_interrupted_while_the_loop_runs(serve: Serve) -> None:
         assert asked(worker.step(worker.step(worker.begin(instance), "A"), "B"))[1][0] == 200
     assert server.process.poll() is None
     assert "interrupting" not in server.log
+
+
+def test_a_process_that_was_stopped_for_a_while_goes_on(serve: Serve) -> None:
+    server = serve(stalled=0.5)
+    worker, instance = server.start("calls")
+    first = worker.begin(instance)
+    for _ in range(5):
+        server.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            server.worker().receive(0.8)
+        server.process.send_signal(signal.SIGCONT)
+        assert server.status()["Pid"] == server.process.pid
+    assert asked(worker.step(worker.step(first, "A"), "B"))[1][0] == 200
+    assert "interrupting" not in server.log
+    assert "Traceback" not in server.log
 
 
 class _Listener:
