@@ -79,6 +79,8 @@ class Worker:
         self._path = path
         self._instance = instance
         self._message_id = 0
+        self.awaited = 0
+        """PDK calls of the last request that the plugin waited for: all but `exit`."""
         self._connect()
 
     def _connect(self) -> None:
@@ -93,6 +95,7 @@ class Worker:
         gave one."""
         self._cut = cut
         self._sent = 0
+        self.awaited = 0
         try:
             return self._phase("access", request) or self._phase("response", request)
         except CutOff:
@@ -105,6 +108,7 @@ class Worker:
             if method in LAST_CALLS:
                 status: int = arguments[0]
                 return status
+            self.awaited += 1
             step = {"EventId": answer["EventId"], "Data": request.value(method, arguments)}
             answer = self._call("plugin.Step", step)
         return None
