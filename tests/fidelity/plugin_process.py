@@ -22,7 +22,7 @@ def serve(plugin: type, schema: tuple[dict[str, Any], ...]) -> None:
         while Path(HOLD).exists():
             time.sleep(0.02)
         _record_messages()
-        sys.argv += ["-p", os.getcwd(), "--socket-name", "yeastar-adapter.socket", "--no-lua-style"]
+        sys.argv += ["-p", os.getcwd(), "--socket-name", "yeastar-adapter.socket", "--no-lua-style", "-g"]
     start_dedicated_server("yeastar-adapter", plugin, "0.1.0", 1000, schema)
 
 

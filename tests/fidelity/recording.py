@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
 
 from kong.embedded.child import Child
 
@@ -31,6 +35,29 @@ _VARIABLE_KEYS = ("created_at", "updated_at", "StartTime", "__seq__")
 def read(name: str) -> list[dict[str, Any]]:
     with (DATA / name).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def once(factory: pytest.TempPathFactory, name: str, replay: Callable[[], Any]) -> Any:
+    """The outcome of a replay, as JSON has it; the processes of a parallel run share one."""
+    directory = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    outcome = directory / f"{name}.json"
+    try:
+        (directory / f"{name}.lock").mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 110
+        while not outcome.exists():
+            assert time.monotonic() < deadline, f"the replay {name} of another process does not end"
+            time.sleep(0.05)
+    else:
+        found: Any = None
+        try:
+            found = replay()
+        finally:
+            (directory / f"{name}.part").write_text(json.dumps(found), encoding="utf-8")
+            (directory / f"{name}.part").replace(outcome)
+    found = json.loads(outcome.read_text(encoding="utf-8"))
+    assert found is not None, f"the replay {name} has failed"
+    return found
 
 
 class ReplayGateway:
@@ -65,6 +92,7 @@ class ReplayGateway:
         self.child = Child("kong.embedded", command, log=directory / "gateway.log", directory=ROOT)
         ready = self.child.wait_for(r"^kong\.embedded ready proxy=(\S+) admin=(\S+)", 60)
         self.port = urlsplit(ready[1]).port or 0
+        self.admin_port = urlsplit(ready[2]).port or 0
 
     def __enter__(self) -> ReplayGateway:
         return self

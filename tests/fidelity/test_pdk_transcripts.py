@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,26 +33,6 @@ _ORDER = {
 _HEADERS = [("Content-Type", "application/json"), ("X-Up", "one"), ("X-Up", "two")]
 
 
-class Replay:
-    """What the gateway made of every scenario, in the order of the recording."""
-
-    def __init__(self, gateway: ReplayGateway, upstream: Upstream) -> None:
-        self.ports = {str(gateway.port): "18200", str(upstream.port): "18082"}
-        self.outcomes: dict[str, dict[str, Any]] = {}
-        record = gateway.prefix / RECORD
-        seen = 0
-        for scenario in SCENARIOS:
-            answer = _send(gateway, scenario["request"])
-            lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
-            received = upstream.forget()
-            self.outcomes[scenario["scenario"]] = {
-                "rpc": [json.loads(line) for line in lines[seen:]],
-                "upstream_request": received[-1] if received else None,
-                "response": answer,
-            }
-            seen = len(lines)
-
-
 def _send(gateway: ReplayGateway, request: dict[str, Any]) -> dict[str, Any]:
     body = request["body"]
     with gateway.connection() as connection:
@@ -76,30 +54,51 @@ def _send(gateway: ReplayGateway, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
-    directory: Path = tmp_path_factory.mktemp("transcripts")
-    with Upstream(json.dumps(_ORDER).encode(), _HEADERS, slow_seconds=3) as upstream:
-        kong_yml = (recording.DATA / "pdk-transcripts.kong.yml").read_text(encoding="utf-8")
-        kong_yml = kong_yml.replace("18082", str(upstream.port))
-        with ReplayGateway(directory, kong_yml, "scripted_plugin") as gateway:
-            yield Replay(gateway, upstream)
+def replay(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the gateway made of every scenario, in the order of the recording."""
+
+    def outcomes() -> dict[str, Any]:
+        with Upstream(json.dumps(_ORDER).encode(), _HEADERS, slow_seconds=3) as upstream:
+            kong_yml = (recording.DATA / "pdk-transcripts.kong.yml").read_text(encoding="utf-8")
+            kong_yml = kong_yml.replace("18082", str(upstream.port))
+            with ReplayGateway(
+                tmp_path_factory.mktemp("transcripts"), kong_yml, "scripted_plugin"
+            ) as gateway:
+                ports = {str(gateway.port): "18200", str(upstream.port): "18082"}
+                return {"ports": ports, **_replay(gateway, upstream)}
+
+    found: dict[str, Any] = recording.once(tmp_path_factory, "pdk-transcripts", outcomes)
+    return found
+
+
+def _replay(gateway: ReplayGateway, upstream: Upstream) -> dict[str, Any]:
+    outcomes = {}
+    with (gateway.prefix / RECORD).open("w+", encoding="utf-8") as record:
+        for scenario in SCENARIOS:
+            answer = _send(gateway, scenario["request"])
+            received = upstream.forget()
+            outcomes[scenario["scenario"]] = {
+                "rpc": [json.loads(line) for line in record],
+                "upstream_request": received[-1] if received else None,
+                "response": answer,
+            }
+    return outcomes
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])
-def test_the_plugin_server_hears_what_kong_told_it(scenario: dict[str, Any], replay: Replay) -> None:
-    outcome = replay.outcomes[scenario["scenario"]]
-    assert comparable_message(outcome["rpc"], replay.ports) == comparable_message(scenario["rpc"], {})
+def test_the_plugin_server_hears_what_kong_told_it(scenario: dict[str, Any], replay: dict[str, Any]) -> None:
+    outcome = replay[scenario["scenario"]]
+    assert comparable_message(outcome["rpc"], replay["ports"]) == comparable_message(scenario["rpc"], {})
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])
-def test_the_upstream_receives_what_kong_sent(scenario: dict[str, Any], replay: Replay) -> None:
-    outcome = replay.outcomes[scenario["scenario"]]
-    sent = comparable_request(outcome["upstream_request"], replay.ports)
+def test_the_upstream_receives_what_kong_sent(scenario: dict[str, Any], replay: dict[str, Any]) -> None:
+    outcome = replay[scenario["scenario"]]
+    sent = comparable_request(outcome["upstream_request"], replay["ports"])
     assert sent == comparable_request(scenario["upstream_request"], {})
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])
-def test_the_client_gets_what_kong_answered(scenario: dict[str, Any], replay: Replay) -> None:
-    outcome = replay.outcomes[scenario["scenario"]]
-    answer = comparable_answer(outcome["response"], replay.ports)
+def test_the_client_gets_what_kong_answered(scenario: dict[str, Any], replay: dict[str, Any]) -> None:
+    answer = comparable_answer(replay[scenario["scenario"]]["response"], replay["ports"])
     assert answer == comparable_answer(scenario["response"], {})

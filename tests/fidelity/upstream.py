@@ -13,6 +13,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+ANSWER_HEADERS = [
+    ("Content-Type", "application/json"),
+    ("Set-Cookie", "session=1"),
+    ("X-Twice", "one"),
+    ("X-Twice", "two"),
+    ("Connection", "keep-alive"),
+    ("Keep-Alive", "timeout=5"),
+]
+
 
 class Upstream:
     """A server in this process. `received` is what has arrived since `forget`, oldest first."""
@@ -46,6 +55,7 @@ class Upstream:
 class _Handler(http.server.BaseHTTPRequestHandler):
     upstream: ClassVar[Upstream]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _answer(self) -> None:
         body = self._read_body()

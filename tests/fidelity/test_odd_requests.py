@@ -1,0 +1,111 @@
+"""Odd requests, Lua in every mood, upstreams with every status: the embedded gateway answers what Kong answered."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from tests.fidelity import recording
+from tests.fidelity.recording import ReplayGateway, comparable_body, plain
+from tests.fidelity.upstream import ANSWER_HEADERS, Upstream
+
+SCENARIOS = recording.read("odd-requests.jsonl")
+# Left out of the recording, as every request has it.
+_USUAL = {
+    ("Connection", "keep-alive"),
+    ("Host", "127.0.0.1:18082"),
+    ("Via", "1.1 kong/3.9.1"),
+    ("X-Forwarded-For", "127.0.0.1"),
+    ("X-Forwarded-Host", "x"),
+    ("X-Forwarded-Port", "18600"),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Real-IP", "127.0.0.1"),
+    ("Content-Type", "application/json"),
+}
+_ANSWER = re.compile(r"(?=HTTP/1\.1 \d)")
+_NUMBERS = re.compile(r"(X-Kong-\w+-Latency|Retry-After|RateLimit-Reset): \d+")
+_ANY_CASE_ID = re.compile(r"\b[0-9A-Fa-f]{32}\b")
+
+
+def _send(port: int, parts: list[str | float]) -> str:
+    """Send text, or pause between two of its parts where the client is slow; then read until the connection ends."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for part in parts:
+            if isinstance(part, str):
+                connection.sendall(part.encode("latin-1"))
+            else:
+                time.sleep(part)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    return answer.decode("latin-1")
+
+
+def _comparable(answer: str, ports: dict[str, str]) -> list[tuple[str, list[str], Any]]:
+    """Status line, header lines in order of the alphabet, and body of every answer on a connection."""
+    compared = []
+    for part in _ANSWER.split(_ANY_CASE_ID.sub("<id>", _NUMBERS.sub(r"\1: <number>", plain(answer, ports)))):
+        head, _, body = part.partition("\r\n\r\n")
+        line, *headers = head.split("\r\n")
+        if "Transfer-Encoding: chunked" in headers:
+            body = _without_chunks(body)
+        headers = sorted(header for header in headers if not header.startswith("Server: BaseHTTP"))
+        compared.append((line, headers, comparable_body(body, {})))
+    return compared
+
+
+def _without_chunks(body: str) -> str:
+    """How a body is cut into chunks depends on time; whether it ends as it should does not."""
+    content = ""
+    while body:
+        size_text, _, rest = body.partition("\r\n")
+        try:
+            size = int(size_text, 16)
+        except ValueError:
+            return f"{content}<broken>{body}"
+        if size == 0:
+            return f"{content}<end>{rest.strip()}"
+        content, body = content + rest[:size], rest[size + 2 :]
+    return f"{content}<cut>"
+
+
+def _received(requests: list[dict[str, Any]], ports: dict[str, str]) -> list[dict[str, Any]]:
+    compared = []
+    for request in requests:
+        headers = [(name, plain(value, ports)) for name, value in request.get("headers", ())]
+        headers = [header for header in headers if header not in _USUAL and header[0] != "X-Kong-Request-Id"]
+        compared.append({"body": "", **request, "headers": sorted(headers)})
+    return compared
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the gateway made of every scenario, in the order of the recording."""
+
+    def outcomes() -> dict[str, Any]:
+        with Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=1) as upstream:
+            kong_yml = (recording.DATA / "odd-requests.kong.yml").read_text(encoding="utf-8")
+            kong_yml = kong_yml.replace("18082", str(upstream.port))
+            kong_yml = kong_yml.replace("read_timeout: 1000", "read_timeout: 250")
+            with ReplayGateway(tmp_path_factory.mktemp("odd"), kong_yml, "accepting_plugin") as gateway:
+                return {
+                    "ports": {str(gateway.port): "18600", str(upstream.port): "18082"},
+                    "outcomes": {
+                        scenario["scenario"]: [_send(gateway.port, scenario["request"]), upstream.forget()]
+                        for scenario in SCENARIOS
+                    },
+                }
+
+    found: dict[str, Any] = recording.once(tmp_path_factory, "odd-requests", outcomes)
+    return found
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])
+def test_an_odd_request_is_served_as_kong_served_it(scenario: dict[str, Any], replay: dict[str, Any]) -> None:
+    answer, received = replay["outcomes"][scenario["scenario"]]
+    assert _comparable(answer, replay["ports"]) == _comparable(scenario["answer"], {})
+    assert _received(received, replay["ports"]) == _received(scenario.get("upstream_received", []), {})
