@@ -13,27 +13,31 @@ from kong.embedded.child import ChildError
 from tests.harness.redis import RedisServer
 from tests.limits.conftest import Node, back, passed, until
 
-SLOTS = 16384
+MASTERS, SLOTS = 3, 16384
 
 
 @pytest.fixture
 def masters(start_redis: Callable[..., RedisServer]) -> list[RedisServer]:
-    """Two masters; the first has the lower half of the slots."""
-    masters = [start_master(start_redis, number) for number in range(2)]
+    """Three masters, each with a third of the slots."""
+    masters = [start_master(start_redis, number) for number in range(MASTERS)]
     clients = [master.client() for master in masters]
-    for master, client in zip(masters, clients, strict=True):
-        first = master is masters[0]
-        half = range(SLOTS // 2) if first else range(SLOTS // 2, SLOTS)
-        client.execute_command("CLUSTER ADDSLOTS", *half)
-    clients[0].execute_command("CLUSTER MEET", masters[1].host, masters[1].port)
+    for number, client in enumerate(clients):
+        client.execute_command("CLUSTER ADDSLOTS", *(slot for slot in range(SLOTS) if owner(slot) == number))
+    for master in masters[1:]:
+        clients[0].execute_command("CLUSTER MEET", master.host, master.port)
     until(lambda: all(is_whole(client) for client in clients))
     for client in clients:
         client.close()
     return masters
 
 
+def owner(slot: int) -> int:
+    return slot * MASTERS // SLOTS
+
+
 def start_master(start_redis: Callable[..., RedisServer], number: int, attempts: int = 20) -> RedisServer:
     options = ["--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{number}.conf"]
+    options += ["--cluster-require-full-coverage", "no"]
     try:
         return start_redis(options=options)
     except ChildError:
@@ -48,13 +52,13 @@ def is_whole(client: redis_py.Redis) -> bool:
     if not isinstance(information, dict):
         text = information.decode() if isinstance(information, bytes) else information
         information = dict(line.split(":") for line in text.split())
-    return information["cluster_state"] == "ok" and information["cluster_known_nodes"] == "2"
+    return information["cluster_state"] == "ok" and information["cluster_size"] == str(MASTERS)
 
 
 def consumer_of(master: int) -> str:
     """A consumer whose key belongs to that master."""
     names = (f"consumer-{number}" for number in count())
-    return next(name for name in names if (slot_of(name) >= SLOTS // 2) == bool(master))
+    return next(name for name in names if owner(slot_of(name)) == master)
 
 
 def slot_of(consumer: str) -> int:
@@ -90,7 +94,7 @@ def test_a_slot_that_is_just_being_moved_is_asked_for_at_its_new_place(
     masters: list[RedisServer], start_node: Callable[..., Node]
 ) -> None:
     consumer = consumer_of(0)
-    old, new = (master.client() for master in masters)
+    old, new = (master.client() for master in masters[:2])
     node = start_node(masters[0].settings(), fault_tolerant=False)
     with old, new:
         names = [client.execute_command("CLUSTER MYID") for client in (old, new)]
@@ -129,3 +133,19 @@ def test_while_a_node_is_away_requests_are_counted_locally(
     masters[1].resume()
     until(lambda: back(node))
     assert passed(node.admit(consumer, times=20, minute=6)) == 1
+
+
+def test_a_node_that_takes_over_from_a_dead_one_is_found(
+    masters: list[RedisServer], start_node: Callable[..., Node]
+) -> None:
+    consumer = consumer_of(1)
+    node = start_node(masters[0].settings())
+    assert passed(node.admit(consumer, times=20, minute=5)) == 5
+    masters[1].kill()
+    assert passed(node.admit(consumer, times=20, minute=5)) == 5
+    with masters[0].client() as client:
+        name = client.execute_command("CLUSTER MYID")
+        client.execute_command("CLUSTER SETSLOT", slot_of(consumer), "NODE", name)
+    until(lambda: back(node))
+    assert passed(node.admit(consumer, times=20, minute=5)) == 5
+    assert f"yeastar-adapter:{{{consumer}}}" in keys(masters[0])

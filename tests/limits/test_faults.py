@@ -231,6 +231,20 @@ def test_a_connection_that_breaks_in_the_middle_is_made_again(
         assert back(node)
 
 
+def test_another_server_at_the_same_address_is_found(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    was_master, is_master = start_redis(), start_redis()
+    with Link(was_master.port) as link:
+        node = start_node({**was_master.settings(), "port": link.port})
+        assert passed(node.admit(times=6, minute=5)) == 5
+        link.target_port = is_master.port
+        with read_only(was_master):
+            node.admit("globex", minute=5)
+            until(lambda: back(node))
+            assert passed(node.admit(times=6, minute=5)) == 5
+
+
 def test_a_redis_that_answered_while_the_process_was_busy_is_not_away(
     redis: RedisServer, start_node: Callable[..., Node]
 ) -> None:

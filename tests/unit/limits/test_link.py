@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import time
+
+import gevent
+import pytest
+from redis.exceptions import TimeoutError
+from yeastar_adapter.limits import Rates, RedisSettings, Statistics, link
+from yeastar_adapter.limits.link import Link, Question
+
+
+class DeafConnection:
+    """A connection to a server that never answers."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+
+    def connect(self) -> None:
+        self.attempts += 1
+        gevent.sleep(60)
+
+    def disconnect(self) -> None:
+        pass
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> DeafConnection:
+    connection = DeafConnection()
+    monkeypatch.setattr(link, "_connection", lambda settings: connection)
+    return connection
+
+
+def test_a_server_that_failed_is_not_tried_again_for_those_who_waited_meanwhile(deaf: DeafConnection) -> None:
+    asked = Link(RedisSettings(timeout_ms=50), Statistics())
+    questions = [Question("key", Rates(second=1), time.monotonic() + 0.05) for _ in range(5)]
+    waiting = [gevent.spawn(asked.ask, question) for question in questions]
+    gevent.joinall(waiting)
+    assert all(isinstance(greenlet.value, TimeoutError) for greenlet in waiting)
+    assert deaf.attempts == 1
+
+
+def test_after_a_failure_the_next_question_tries_again(deaf: DeafConnection) -> None:
+    asked = Link(RedisSettings(timeout_ms=20), Statistics())
+    for attempt in (1, 2):
+        answer = asked.ask(Question("key", Rates(second=1), time.monotonic() + 0.02))
+        assert isinstance(answer, TimeoutError)
+        assert deaf.attempts == attempt
