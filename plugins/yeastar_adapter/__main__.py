@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     monkey.patch_all()
 
     from . import __version__
+    from .config import ConfigurationError
     from .gateway.call import SIGNATURE
     from .gateway.process import serve
     from .gateway.server import PluginSpec
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         Refusal(SERVICE_UNAVAILABLE).body,
         {"Content-Type": "application/json", **SIGNATURE},
     )
-    spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort)
+    spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort, ConfigurationError)
     return serve(spec, argv, observe=exporter.observe, parent=parent)
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from .family import PROC, nginx_master, title_of
+
 DEFAULT_PREFIX = Path("/usr/local/kong")
 KONG_ENV = ".kong_env"
 """The file in its prefix in which Kong leaves the settings that it runs with."""
@@ -81,26 +83,17 @@ def _prefix(environment: Mapping[str, str]) -> Path:
     return DEFAULT_PREFIX if DEFAULT_PREFIX.is_dir() else here
 
 
-def prefix_of_nginx(pid: int, proc: Path = Path("/proc")) -> Path | None:
+def prefix_of_nginx(pid: int, proc: Path = PROC) -> Path | None:
     """The prefix that Kong's nginx was started with, of which `pid` is a worker; None for any other process.
 
     The working directory tells it only where Kong was started there. A container's entry point starts nginx in
     `/`, with the prefix as its option `-p`, which the master keeps in its title.
     """
-    for _ in range(4):
-        try:
-            title = (proc / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ")
-            status = (proc / str(pid) / "status").read_text(errors="replace")
-        except OSError:
-            return None
-        option = re.search(r"nginx: master process .* -p (/\S+)", title)
-        if option:
-            return Path(option[1])
-        parent = re.search(r"^PPid:\s+(\d+)", status, re.MULTILINE)
-        if parent is None or parent[1] == "0":
-            return None
-        pid = int(parent[1])
-    return None
+    master = nginx_master(pid, proc)
+    if master is None:
+        return None
+    option = re.search(r" -p (/\S+)", title_of(master, proc))
+    return Path(option[1]) if option else None
 
 
 def _kong_setting(prefix: Path, setting: str) -> str | None:

@@ -270,7 +270,9 @@ class Server:
         except (Exception, gevent.Timeout, Stuck) as failure:  # noqa: BLE001 - its requests are answered, whatever it is
             self.statistics.failed_instances += 1
             expected = self.spec.configuration_error
-            told = str(failure) if expected and isinstance(failure, expected) else "\n" + traceback.format_exc()
+            told = (
+                str(failure) if expected and isinstance(failure, expected) else "\n" + traceback.format_exc()
+            )
             log.error(
                 "the plugin could not be started with this configuration: its requests are refused: %s",
                 self._redact(told),
