@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.grafana import Variables, panels, read
+
 RULES = Path(__file__).parents[2] / "observability" / "alerts.yml"
 
 pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on PATH")
@@ -45,13 +47,17 @@ def kong(code: str) -> str:
 
 def _judge(tmp_path: Path, series: Series, minute: int, alerts: set[str]) -> None:
     """Exactly these alerts are on after so many minutes."""
-    given = [{"series": name, "values": values} for name, values in series.items()]
-    on = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)]
     question = 'count by (alertname) (count by (alertname) (ALERTS{alertstate="firing"}))'
+    _ask(tmp_path, series, minute, question, {f'{{alertname="{alert}"}}': 1 for alert in sorted(alerts)})
+
+
+def _ask(tmp_path: Path, series: Series, minute: int, question: str, answer: dict[str, float]) -> None:
+    """Prometheus gives this answer, by labels, after so many minutes."""
+    samples = [{"labels": labels, "value": value} for labels, value in answer.items()]
     test = {
         "interval": "1m",
-        "input_series": given,
-        "promql_expr_test": [{"expr": question, "eval_time": f"{minute}m", "exp_samples": on}],
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": question, "eval_time": f"{minute}m", "exp_samples": samples}],
     }
     path = tmp_path / "test.json"  # JSON is YAML
     path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
@@ -160,3 +166,20 @@ def test_a_gateway_that_refuses_for_a_reason_of_its_own_is_at_fault(tmp_path: Pa
 )
 def test_each_trouble_has_its_alert(tmp_path: Path, alert: str, series: Series) -> None:
     _judge(tmp_path, WELL | series, 59, {alert})
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["_x40 20x20", "_x30 1+1x9 1+1x9 _x10", "100+1x30 1+1x9 _x20", "_x59 20"],
+    ids=["all at once", "a restart in between", "from before, and a restart", "just now"],
+)
+def test_the_tables_of_the_dashboard_count_a_series_that_begins_and_one_that_begins_anew(
+    tmp_path: Path, values: str
+) -> None:
+    [panel] = [one for one in panels(read()) if one.title == "Errors by consumer and code, in the time shown"]
+    [target] = panel.targets
+    table = Variables(60, 3600, {"consumer": ".*"}).fill_in(target.expression)
+    expected = 40 if values.startswith("100") else 20
+    labels = '{code="10001", consumer="acme-manila", endpoint="sendmessage", fault="pbx"}'
+    question = f"abs({table} - {expected}) <= bool 1.5"
+    _ask(tmp_path, {refusals("acme-manila", "10001", "pbx"): values}, 60, question, {labels: 1})
