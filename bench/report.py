@@ -125,7 +125,7 @@ def draw(results: list[Result]) -> None:
     mpl.rcParams["svg.hashsalt"] = "benchmarks"
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    figure, panels = pyplot.subplots(1, 3, figsize=(11, 4), layout="constrained")
     colours = dict(zip(SERVERS, ("#9aa5b1", "#5b7fa6", "#d9622b"), strict=True))
     for panel, (title, unit, value, digits) in zip(
         panels,
@@ -157,7 +157,9 @@ def draw(results: list[Result]) -> None:
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(y=0.12)
-    panels[0].legend(fontsize=8, frameon=False)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False
+    )
     PLOT.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PLOT, metadata={"Date": None})
     pyplot.close(figure)
