@@ -33,7 +33,7 @@ from .yeastar.replies import sent, verified
 # What a PBX user is told when it was FutureSMS that found fault with the message: no more than he can mend.
 _DETAIL = {
     INVALID_PHONE_NUMBER: "'to' is refused by the SMS provider",
-    INVALID_PARAMETER: "the message is refused by the SMS provider, for example because 'text' is too long",
+    INVALID_PARAMETER: "the message or its 'text' is refused by the SMS provider",
 }
 
 

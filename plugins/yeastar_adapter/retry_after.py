@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 AT_LEAST = 1
-AT_MOST = 86400
 
 
 def seconds(value: object, now: datetime | None = None) -> int:
@@ -20,4 +19,4 @@ def seconds(value: object, now: datetime | None = None) -> int:
             wait = (parsedate_to_datetime(text) - (now or datetime.now(timezone.utc))).total_seconds()
         except (ValueError, TypeError):
             wait = 0.0
-    return max(AT_LEAST, min(int(wait), AT_MOST))
+    return max(AT_LEAST, int(wait))

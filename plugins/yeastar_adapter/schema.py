@@ -13,8 +13,17 @@ PRIORITY = 1000
 Field = dict[str, dict[str, Any]]
 
 
-def _secret(description: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "referenceable": True, "encrypted": True, "description": description, **more}
+def _referenceable(description: str, **more: Any) -> dict[str, Any]:
+    """A string that a vault may hold.
+
+    A variable that is not set arrives as "", whatever the schema says: so a "" that is written out is let through
+    too, and both are judged alike, when the instance starts.
+    """
+    return {"type": "string", "referenceable": True, "len_min": 0, "description": description, **more}
+
+
+def _secret(description: str) -> dict[str, Any]:
+    return _referenceable(description, encrypted=True)
 
 
 def _windows() -> list[Field]:
@@ -34,19 +43,14 @@ def _merchant(timeout: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "record",
         "fields": [
-            {
-                "username": {
-                    "type": "string",
-                    "referenceable": True,
-                    "description": "User of the Merchant API.",
-                }
-            },
+            {"username": _referenceable("User of the Merchant API.")},
             {"password": _secret("Password of that user.")},
             {
                 "base_url": {
                     "type": "string",
                     "starts_with": "http",
-                    "description": "Address of the Merchant API; not set: the address of the Kong service.",
+                    "description": "Address of the Merchant API for log-ins, and for an order that is submitted again; "
+                    "not set: the address of the Kong service.",
                 }
             },
             {"timeout_ms": timeout},
@@ -60,16 +64,12 @@ _TIMEOUT = {
     "description": "Longest wait for a token, and for an order that is submitted again, in milliseconds.",
 }
 
-_SENDER_ID = {
-    "type": "string",
-    "referenceable": True,
-    "description": "FutureSMS sender: `SID-…` or `AUTO`. The PBX's `from` never chooses it by itself.",
-}
-_TEMPLATE_ID = {
-    "type": "string",
-    "referenceable": True,
-    "description": "Approved FutureSMS template that takes the text; a pass-through one takes up to 2000 characters.",
-}
+_SENDER_ID = _referenceable(
+    "FutureSMS sender: `SID-…` or `AUTO`. The PBX's `from` never chooses it by itself."
+)
+_TEMPLATE_ID = _referenceable(
+    "Approved FutureSMS template that takes the text; a pass-through one takes up to 2000 characters."
+)
 
 _CONSUMER = {
     "type": "record",
@@ -92,7 +92,7 @@ _CONSUMER = {
             "senders": {
                 "type": "map",
                 "keys": {"type": "string"},
-                "values": {"type": "string", "referenceable": True},
+                "values": {"type": "string", "referenceable": True, "len_min": 0},
                 "description": "FutureSMS sender by the PBX's `from`; when given, any other `from` is refused.",
             }
         },
@@ -187,7 +187,7 @@ SCHEMA: list[Field] = [
                         "fields": [
                             {"host": {"type": "string", "default": "redis", "referenceable": True}},
                             {"port": {"type": "integer", "default": 6379, "between": [1, 65535]}},
-                            {"username": {"type": "string", "referenceable": True}},
+                            {"username": _referenceable("ACL user of the Redis server.")},
                             {"password": _secret("Password of the Redis server or ACL user.")},
                             {"database": {"type": "integer", "default": 0, "between": [0, 65535]}},
                             {"ssl": {"type": "boolean", "default": False}},

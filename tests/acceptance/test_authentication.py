@@ -75,7 +75,9 @@ def test_two_keys_of_one_pbx_both_work_while_one_replaces_the_other(
     assert pbx.verify(key=NEW_KEY).status == 200
 
 
-@pytest.mark.parametrize("key", ["{vault://env/no-such-variable-anywhere}", "too-short", "sha256:0123"])
+@pytest.mark.parametrize(
+    "key", ["{vault://env/no-such-variable-anywhere}", "too-short", "sha256:0123", "", " "]
+)
 def test_a_configured_key_that_is_no_key_matches_nothing(
     gateway: Gateway, kong_yml: KongYml, pbx: Pbx, key: str
 ) -> None:

@@ -51,7 +51,7 @@ UNSET = "{vault://env/no-such-variable-anywhere}"
         ("merchant", "password"),
     ],
 )
-@pytest.mark.parametrize("value", [None, UNSET])
+@pytest.mark.parametrize("value", [None, UNSET, "", " "])
 def test_what_is_not_configured_or_blank_cannot_send(
     gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient, where: str, field: str, value: str | None
 ) -> None:

@@ -23,7 +23,7 @@ def test_what_nobody_has_translated_is_10007_and_never_blames_the_pbx(
     """A 401 is about the order's token: told as 10004, it would make a PBX throw away a good key."""
     assert pbx.send(text="before").status == 200
     stub.clear_requests()
-    stub.behave(path=SENDS, delay_ms=1500, **answer)
+    stub.behave(path=SENDS, delay_ms=700, **answer)
     with ThreadPoolExecutor() as pool:
         answered = pool.submit(pbx.send, text="in between")
         wait_until(lambda: stub.requests(path=SENDS), 30, "the order at FutureSMS")

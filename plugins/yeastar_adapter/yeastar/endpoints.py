@@ -34,5 +34,3 @@ def endpoint_of(request_line: str) -> Endpoint:
     if method != endpoint.value[0]:
         raise Refusal(INVALID_PARAMETER, f"'{endpoint.value[1]}' takes the method {endpoint.value[0]} only")
     return endpoint
-
-

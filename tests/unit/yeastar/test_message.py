@@ -147,6 +147,8 @@ HAZARDS = {
     "depth in objects": body(other=1).replace(b": 1}", b": " + b'{"a":' * DEPTH + b"1" + b"}" * DEPTH + b"}"),
     "depth without end": b"[" * DEPTH,
     "a number of a million digits": body(other=1).replace(b": 1}", b": " + b"9" * 1_000_000 + b"}"),
+    "a fraction of a million digits": body(other=1).replace(b": 1}", b": 0." + b"1" * 1_000_000 + b"}"),
+    "an exponent of a million digits": body(other=1).replace(b": 1}", b": 1e" + b"0" * 1_000_000 + b"}"),
     "a control character": body(text="x").replace(b'"x"', b'"\x01"'),
     "a comma too many": b'{"from": "+63280000001",}',
     "a comment": b"/**/" + body(),
