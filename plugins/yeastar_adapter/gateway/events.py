@@ -39,6 +39,9 @@ OVER = 4
 BEAT = 0.5
 """Seconds between two sweeps."""
 
+TRACEBACKS = 10
+"""Most tracebacks that are logged between two sweeps. Where every request fails, each further one gets a line."""
+
 EXIT_PHASES = frozenset({"access", "response", "rewrite"})
 """Phases in which `kong.response.exit` can answer the request."""
 
@@ -101,8 +104,8 @@ class Event(greenlet):  # type: ignore[misc]
                 events.stopped(self)
             except EventEnded:
                 pass
-            except BaseException:  # noqa: BLE001 - whatever a handler raises, Kong is waiting for an answer
-                events.failed(self)
+            except BaseException as failure:  # noqa: BLE001 - whatever it is, Kong is waiting for an answer
+                events.failed(self, failure)
             events.close(self)
             if not events.keep(self):
                 events.handlers -= 1
@@ -168,6 +171,7 @@ class Events:
         it is."""
         self._redact = redact
         self._open: dict[Any, Event] = {}
+        self._tracebacks = 0
         self._idle: list[Event] = []
         self.handlers = 0
         """Greenlets that run, wait, unwind, or are kept for the next event."""
@@ -261,10 +265,14 @@ class Events:
         self._idle.append(event)
         return True
 
-    def failed(self, event: Event) -> None:
+    def failed(self, event: Event, failure: BaseException) -> None:
         """The handler raised: log it and answer for it."""
         self.statistics.failed += 1
-        log.error("%s handler failed\n%s", event.phase, self._redact(traceback.format_exc()))
+        self._tracebacks += 1
+        if self._tracebacks <= TRACEBACKS:
+            log.error("%s handler failed\n%s", event.phase, self._redact(traceback.format_exc()))
+        else:
+            log.error("%s handler failed: %s", event.phase, type(failure).__name__)
         self._answer_last(event)
 
     def stopped(self, event: Event) -> None:
@@ -292,6 +300,7 @@ class Events:
         bounds = self.bounds
         now = monotonic()
         self.now = now + BEAT
+        self._tracebacks = 0
         for event in tuple(self._open.values()):
             if event.state == OVER:
                 continue

@@ -46,6 +46,9 @@ class Listener:
         self.socket.setblocking(False)
         self.socket.bind(str(own_name))
         try:
+            # Whoever can connect can ask for the configurations: nobody but Kong's user and group, whatever
+            # the umask.
+            own_name.chmod(stat.S_IMODE(own_name.lstat().st_mode) & 0o770)
             self.socket.listen(BACKLOG)
             self._identity = _identity(own_name)
             self.predecessor = connect(str(self.path))

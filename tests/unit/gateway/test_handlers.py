@@ -49,6 +49,14 @@ def test_the_traceback_is_logged_and_no_secret(server: PluginProcess) -> None:
     assert "abcdefgh1234567890" not in server.log
 
 
+def test_a_handler_that_fails_each_time_does_not_flood_the_log(server: PluginProcess) -> None:
+    worker, instance = server.start("raises first")
+    for _ in range(500):
+        assert_last_resort(worker.begin(instance))
+    eventually(lambda: server.log.count("handler failed") == 500)
+    assert 0 < server.log.count("Traceback") < 500
+
+
 def test_exit_as_the_first_call_ends_handler_and_event(server: PluginProcess) -> None:
     worker, instance = server.start("exits first")
     last = worker.begin(instance)

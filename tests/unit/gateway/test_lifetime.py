@@ -167,6 +167,16 @@ def test_a_stale_socket_is_replaced(prefix: Path, launch: Serve) -> None:
     assert server.status()["Pid"] == server.process.pid
 
 
+def test_only_user_and_group_can_connect_whatever_the_umask(prefix: Path, launch: Serve) -> None:
+    before = os.umask(0)
+    try:
+        server = launch()
+    finally:
+        os.umask(before)
+    server.wait_for_log("serves at")
+    assert os.stat(server.path).st_mode & 0o777 == 0o770
+
+
 def test_nothing_but_the_socket_is_left_in_the_prefix(server: PluginProcess) -> None:
     names = {path.name for path in server.prefix.iterdir()}
     assert names == {"scripted.socket", "log-0"}
