@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kong.embedded import errors
-from kong.embedded.exchange import Exchange, now_ms
+from kong.embedded.exchange import Exchange
 from kong.embedded.pdk.request import first, get_http_version, header
 from kong.embedded.upstream import Connection, Head, UpstreamFailure
 from kong.embedded.values import tostring
@@ -211,9 +211,12 @@ async def send(
     statuses: list[str] = []
     while True:
         attempts -= 1
+        now = time.time_ns()
         attempt = {
-            "balancer_start": now_ms(),
+            "balancer_start": now // 1_000_000,
+            "balancer_start_ns": float(now),
             "balancer_latency": 0,
+            "balancer_latency_ns": 0,
             "ip": target.address[0],
             "port": target.address[1],
         }
@@ -233,8 +236,6 @@ async def send(
             status = 504 if failure.kind == "timeout" else 502
             statuses.append(str(status))
             exchange.upstream_status = ", ".join(statuses)
-            attempt["state"] = "failed"
-            attempt["code"] = status
             worker.log.error(
                 f"{failure} while proxying, client: {exchange.remote_addr}, "
                 f'request: "{exchange.request_line}", upstream: {target.address[0]}:{target.address[1]}'
@@ -243,6 +244,7 @@ async def send(
                 attempts += 1
             if failure.kind == "invalid_header" or attempts <= 0 or (sent and method in _NOT_IDEMPOTENT):
                 raise
+            attempt.update(state="failed", code=status)
             continue
         except BaseException:
             if connection is not None:

@@ -1,10 +1,12 @@
-"""Odd requests, Lua in every mood, upstreams with every status: the embedded gateway answers what Kong answered."""
+"""Odd requests, Lua in every mood, upstreams with every status, bundled plugins: answered as Kong answered them."""
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from tests.fidelity import recording
 from tests.fidelity.recording import ReplayGateway, comparable_body, plain
 from tests.fidelity.upstream import ANSWER_HEADERS, Upstream
 
-SCENARIOS = recording.read("odd-requests.jsonl")
+SCENARIOS = {name: recording.read(f"{name}.jsonl") for name in ("odd-requests", "bundled-plugins")}
 # Left out of the recording, as every request has it.
 _USUAL = {
     ("Connection", "keep-alive"),
@@ -27,7 +29,7 @@ _USUAL = {
     ("Content-Type", "application/json"),
 }
 _ANSWER = re.compile(r"(?=HTTP/1\.1 \d)")
-_NUMBERS = re.compile(r"(X-Kong-\w+-Latency|Retry-After|RateLimit-Reset): \d+")
+_NUMBERS = re.compile(r"(X-Kong-\w+-Latency|Retry-After|RateLimit-(Reset|Remaining(-Second|-Minute)?)): \d+")
 _ANY_CASE_ID = re.compile(r"\b[0-9A-Fa-f]{32}\b")
 
 
@@ -82,30 +84,78 @@ def _received(requests: list[dict[str, Any]], ports: dict[str, str]) -> list[dic
     return compared
 
 
+def _logged(record: dict[str, Any] | None, ports: dict[str, str]) -> Any:
+    """A line of file-log without what differs from run to run."""
+    if record is None:
+        return None
+    record = json.loads(plain(json.dumps(record), ports))
+    headers = record["response"]["headers"]
+    if headers["server"].startswith("BaseHTTP"):
+        headers["server"] = "upstream"
+    headers.update({name: "<number>" for name in headers if name.endswith("-latency")})
+    record["latencies"] = sorted(record["latencies"])
+    record["tries"] = [sorted(attempt) for attempt in record["tries"]]
+    del record["response"]["size"], record["started_at"]
+    for entity in (record["service"], record.get("consumer", {})):
+        entity.pop("created_at", None)
+        entity.pop("updated_at", None)
+    return record
+
+
 @pytest.fixture(scope="module")
-def replay(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the gateway made of every scenario, in the order of the recording."""
+def replays(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+    """What the gateway made of a recording: of every scenario, in their order."""
 
-    def outcomes() -> dict[str, Any]:
+    def replay(name: str) -> dict[str, Any]:
+        directory = tmp_path_factory.mktemp(name)
+        log = directory / "file-log.jsonl"
+        log.touch()
         with Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=1) as upstream:
-            kong_yml = (recording.DATA / "odd-requests.kong.yml").read_text(encoding="utf-8")
-            kong_yml = kong_yml.replace("18082", str(upstream.port))
+            kong_yml = (recording.DATA / f"{name}.kong.yml").read_text(encoding="utf-8")
+            kong_yml = kong_yml.replace("18082", str(upstream.port)).replace("file-log.jsonl", str(log))
             kong_yml = kong_yml.replace("read_timeout: 1000", "read_timeout: 250")
-            with ReplayGateway(tmp_path_factory.mktemp("odd"), kong_yml, "accepting_plugin") as gateway:
-                return {
-                    "ports": {str(gateway.port): "18600", str(upstream.port): "18082"},
-                    "outcomes": {
-                        scenario["scenario"]: [_send(gateway.port, scenario["request"]), upstream.forget()]
-                        for scenario in SCENARIOS
-                    },
-                }
+            outcomes = {}
+            with ReplayGateway(directory, kong_yml, "accepting_plugin") as gateway:
+                for scenario in SCENARIOS[name]:
+                    logged = log.stat().st_size
+                    answer = _send(gateway.port, scenario["request"])
+                    deadline = time.monotonic() + 5 if "file_log" in scenario else 0
+                    while log.stat().st_size == logged and time.monotonic() < deadline:
+                        time.sleep(0.005)
+                    lines = log.read_text(encoding="utf-8")[logged:]
+                    outcomes[scenario["scenario"]] = {
+                        "answer": answer,
+                        "upstream_received": upstream.forget(),
+                        "file_log": json.loads(lines) if lines else None,
+                    }
+                ports = {str(gateway.port): "18600", str(upstream.port): "18082"}
+        return {"ports": ports, "outcomes": outcomes}
 
-    found: dict[str, Any] = recording.once(tmp_path_factory, "odd-requests", outcomes)
-    return found
+    replays: dict[str, dict[str, Any]] = {}
+
+    def outcomes(name: str) -> dict[str, Any]:
+        if name not in replays:
+            replays[name] = recording.once(tmp_path_factory, name, lambda: replay(name))
+        return replays[name]
+
+    return outcomes
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])
-def test_an_odd_request_is_served_as_kong_served_it(scenario: dict[str, Any], replay: dict[str, Any]) -> None:
-    answer, received = replay["outcomes"][scenario["scenario"]]
-    assert _comparable(answer, replay["ports"]) == _comparable(scenario["answer"], {})
-    assert _received(received, replay["ports"]) == _received(scenario.get("upstream_received", []), {})
+@pytest.mark.parametrize(
+    ("recorded", "scenario"),
+    [
+        pytest.param(name, scenario, id=f"{name}: {scenario['scenario']}")
+        for name, scenarios in SCENARIOS.items()
+        for scenario in scenarios
+    ],
+)
+def test_a_request_is_served_as_kong_served_it(
+    recorded: str, scenario: dict[str, Any], replays: Callable[[str], dict[str, Any]]
+) -> None:
+    replay = replays(recorded)
+    ports = replay["ports"]
+    outcome = replay["outcomes"][scenario["scenario"]]
+    assert _comparable(outcome["answer"], ports) == _comparable(scenario["answer"], {})
+    received = _received(outcome["upstream_received"], ports)
+    assert received == _received(scenario.get("upstream_received", []), {})
+    assert _logged(outcome["file_log"], ports) == _logged(scenario.get("file_log"), {})

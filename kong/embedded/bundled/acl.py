@@ -37,5 +37,5 @@ class Acl(BundledPlugin):
         member = any(group in listed for group in groups)
         if member if deny else not member:
             response.error(exchange, 403, _REFUSAL)
-        if not config.get("hide_groups_header") and groups:
+        if not config.get("hide_groups_header"):
             service.set_header(exchange, "X-Consumer-Groups", values.narrow(", ".join(groups)))

@@ -43,12 +43,9 @@ class RequestTermination(BundledPlugin):
             response.exit_(exchange, status, _echo(exchange, message))
         body = config.get("body")
         if body:
-            response.exit_(
-                exchange,
-                status,
-                values.narrow(body),
-                {"Content-Type": config.get("content_type") or "application/json"},
-            )
+            content_type = config.get("content_type")
+            headers = {"Content-Type": content_type} if content_type else None
+            response.exit_(exchange, status, values.narrow(body), headers)
         response.exit_(exchange, status, {"message": message} if message else None)
 
 

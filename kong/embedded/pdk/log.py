@@ -9,7 +9,7 @@ from kong.embedded.exchange import Exchange, now_ms
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.pdk.request import decode_args
 from kong.embedded.phases import LuaError
-from kong.embedded.values import is_string, narrow, text, tostring
+from kong.embedded.values import Array, is_string, narrow, text, tostring
 
 
 def write(exchange: Exchange, level: str, args: tuple[Any, ...]) -> None:
@@ -88,7 +88,7 @@ def serialize(exchange: Exchange, *_: Any) -> dict[str, Any]:
             "request": finished - exchange.started,
             "receive": exchange.receive_time or 0,
         },
-        "tries": exchange.tries if exchange.proxied or exchange.tries else None,
+        "tries": Array(exchange.tries) if exchange.route is not None else None,
         "authenticated_entity": _authenticated_entity(exchange),
         "route": narrow(exchange.route.as_dict()) if exchange.route is not None else None,
         "service": narrow(exchange.service.as_dict()) if exchange.service is not None else None,
@@ -109,8 +109,8 @@ def _authenticated_entity(exchange: Exchange) -> dict[str, Any] | None:
     credential = exchange.credential
     if not isinstance(credential, dict):
         return None
-    consumer = exchange.consumer if isinstance(exchange.consumer, dict) else {}
-    return {"id": credential.get("id"), "consumer_id": consumer.get("id")}
+    entity = {"id": credential.get("id"), "consumer_id": credential.get("consumer_id")}
+    return {key: value for key, value in entity.items() if value is not None}
 
 
 def _edit(root: dict[str, Any], key: str, value: Any, mode: str) -> None:
