@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 PLAIN_KEY_AT_LEAST = 20
 """Shortest API key that is accepted when it is written out, in characters."""
 
-_DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
 
 # What an order always has: the text cannot go into one of these.
 _ORDER_FIELDS = frozenset({"phone_number", "template_id", "sender_id", "client_order_id", "dlr_address"})
@@ -137,16 +137,16 @@ class _Reading:
             order["sender_id"] = None
         for number, sender in (senders or {}).items():
             if not E164.fullmatch(number):
-                self._warn(username, f"senders: '{number}' is not an E.164 number and matches no 'from'")
-            elif not sender.strip():
-                self._warn(username, f"senders: the sender of '{number}' is blank")
+                self._warn(username, f"senders: {number!r} is not an E.164 number and matches no 'from'")
+            elif not _usable(sender):
+                self._warn(username, f"senders: the sender of '{number}' {_flaw(sender)}")
         merchant = self._merchant(username, entry)
         return Consumer(
             username=username,
             enabled=entry.get("enabled", True),
             rates=_rates({**(self._config.get("rate_limit") or {}), **(entry.get("rate_limit") or {})}),
             sender_id=order.get("sender_id"),
-            senders=None if senders is None else {k: v.strip() for k, v in senders.items()},
+            senders=None if senders is None else {k: v.strip() for k, v in senders.items() if _usable(v)},
             order=self._order(username, order, merchant),
             merchant=merchant,
         )
@@ -159,6 +159,10 @@ class _Reading:
             raise ConfigurationError(
                 f"order.text_field: '{text_field}' is a field of the order itself; name another"
             )
+        for name in ("text_field", "dlr_address"):
+            value = order.get(name)
+            if value is not None and not _is_unicode(value):
+                raise ConfigurationError(f"order.{name} {_flaw(value)}")
         if not self._present(username, "template_id", order) or merchant is None:
             return None
         return OrderForm(
@@ -205,15 +209,23 @@ class _Reading:
 
     def _digest(self, username: str, index: int, key: str) -> bytes | None:
         field_name = f"api_keys[{index}]"
-        if not key.strip():
+        key = key.strip()
+        if not key:
             self._warn(
                 username, f"{field_name} is blank (a vault variable that is not set?) and matches no key"
             )
-        elif key.startswith("sha256:"):
-            digest = _DIGEST.fullmatch(key.strip())
+        elif key.lower().startswith("sha256:"):
+            digest = _DIGEST.fullmatch(key)
             if digest:
                 return bytes.fromhex(digest[1])
             self._warn(username, f"{field_name}: 'sha256:' wants 64 hexadecimal digits; it matches no key")
+        elif key.startswith("{vault"):
+            # Taken for a key, it would be one that everybody knows who has seen the configuration.
+            self._warn(
+                username, f"{field_name} is a vault reference with a mistake in it, and is not accepted"
+            )
+        elif len(key.split()) > 1:
+            self._warn(username, f"{field_name} has white space in it and matches no key")
         elif len(key) < PLAIN_KEY_AT_LEAST:
             self._warn(
                 username, f"{field_name} is shorter than {PLAIN_KEY_AT_LEAST} characters and is not accepted"
@@ -224,14 +236,15 @@ class _Reading:
 
     def _present(self, username: str, name: str, record: Mapping[str, Any], prefix: str = "order.") -> bool:
         value = record.get(name)
-        if value is not None and value.strip():
+        if value is not None and _usable(value):
             return True
-        state = "is not set" if value is None else "is blank (a vault variable that is not set?)"
+        state = "is not set" if value is None else _flaw(value)
         self._warn(username, f"{prefix}{name} {state}; its messages are refused with 10005")
         return False
 
     def _warn(self, username: str, problem: str) -> None:
-        self._warnings.append(f"consumer {username}: {problem}" if username else f"this instance: {problem}")
+        shown = username if username.isprintable() else repr(username)
+        self._warnings.append(f"consumer {shown}: {problem}" if username else f"this instance: {problem}")
 
 
 def _present(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -258,8 +271,29 @@ _REDIS_FIELDS = frozenset(RedisSettings.__dataclass_fields__)
 
 
 def _is_address(url: str) -> bool:
+    """Scheme, host, and perhaps port and path. `urlsplit` alone overlooks line breaks."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        beside = (
+            parts.username is not None or parts.query or parts.fragment or not url.isprintable() or " " in url
+        )
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not beside
     except ValueError:
         return False
+
+
+def _usable(value: str) -> bool:
+    return bool(value.strip()) and _is_unicode(value)
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it can be sent. A vault brings in bytes of any kind; those that are not UTF-8 arrive as surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _flaw(value: str) -> str:
+    return "is not valid UTF-8" if value.strip() else "is blank (a vault variable that is not set?)"

@@ -34,6 +34,7 @@ class Kong:
         self.path: str | None = None
         self.headers: dict[str, str] = {}
         self.consumer: dict[str, Any] | None = None
+        self.credential: dict[str, Any] | None = None
         self.exits: list[tuple[int, str, dict[str, str]]] = []
         self.calls = 0
 
@@ -43,9 +44,9 @@ class Kong:
     def call(self, name: str, *arguments: Any) -> Any:
         assert not self.exits, f"{name} after the last answer"
         self.calls += 1
-        method = getattr(self, "do_" + name.replace(".", "_"), None)
+        method = getattr(type(self), "do_" + name.replace(".", "_"), None)
         assert method is not None, f"{name} is not a call that the adapter is known to make"
-        return method(*arguments)
+        return method(self, *arguments)
 
     def run(self, plugin: Plugin, phase: str) -> Kong:
         with contextlib.suppress(Exited):
@@ -71,6 +72,9 @@ class Kong:
         self.exits.append(arguments)  # type: ignore[arg-type]
         raise Exited
 
+    def do_response_set_headers(self, headers: dict[str, str]) -> None:
+        assert all(value.isascii() and value.isprintable() for value in headers.values())
+
     def do_nginx_get_ctx(self, name: str) -> Any:
         if name != "yeastar_request" or not self.reader:
             return None
@@ -91,6 +95,9 @@ class Kong:
 
     def do_client_authenticate(self, consumer: dict[str, Any], _credential: Any) -> None:
         self.consumer = consumer
+
+    def do_client_get_credential(self) -> Any:
+        return self.credential
 
     def do_client_get_consumer(self) -> Any:
         return self.consumer
