@@ -9,6 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from yeastar_adapter.schema import OPTIONAL
 
 from kong.embedded.vault import EnvironmentVault, Reference, UnresolvedReference, is_reference
 
@@ -106,7 +107,7 @@ class Declaration:
                 value = vault.get(reference)
             except UnresolvedReference:
                 value = ""
-            if value:
+            if value or tuple(where.split(".")[-2:]) in OPTIONAL:
                 continue
             variable = _variable(reference)
             demo = {"merchant.username": username, "merchant.password": password}.get(

@@ -10,6 +10,9 @@ NAME = "yeastar-adapter"
 # consumer (`authentication: kong`), before those that want to know it (acl, rate-limiting).
 PRIORITY = 1000
 
+# What may be blank without anything being wrong: then it is off.
+OPTIONAL = frozenset({("metrics", "listen")})
+
 Field = dict[str, dict[str, Any]]
 
 
@@ -251,11 +254,9 @@ SCHEMA: list[Field] = [
             "type": "record",
             "fields": [
                 {
-                    "listen": {
-                        "type": "string",
-                        "description": "Serve Prometheus metrics here: `127.0.0.1:9542` or `unix:/path`; "
-                        "not set: off.",
-                    }
+                    "listen": _referenceable(
+                        "Serve Prometheus metrics here: `127.0.0.1:9542` or `unix:/path`; not set or blank: off."
+                    )
                 }
             ],
         }

@@ -170,7 +170,7 @@ FAULTS: list[tuple[str, str, Edit]] = [
     ("schema", "error", in_config(recipient_check="sometimes")),
     ("schema", "error", in_rates(second="5")),
     ("schema", "error", in_rates(minute=0)),
-    ("schema", "error", set_key("")),
+    ("key-weak", "error", set_key("")),
     ("schema", "error", in_merchant(base_url="ftp://x")),
     ("schema", "error", in_route(strip_paths=False)),
     ("schema", "error", in_service(timeout=3)),

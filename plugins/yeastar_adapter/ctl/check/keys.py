@@ -48,8 +48,11 @@ def check(config: Node, environment: Environment) -> Iterator[Finding]:
 
 
 def _one(username: str, node: Node, environment: Environment) -> Iterator[Finding]:
-    if not isinstance(node.value, str) or not node.value:
+    if not isinstance(node.value, str):
         return  # Kong refuses it: the schema says so
+    if not node.value:
+        yield error("key-weak", node, f"a key of {username} is not accepted: it is blank", _MAKE)
+        return
     value = environment.resolve(node.value)
     reference = Reference.parse(node.value)
     if not value:

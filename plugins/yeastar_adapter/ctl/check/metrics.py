@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .document import Node
 from .finding import Finding, warning
+from .vault import looks_like_reference
 
 
 def check(config: Node) -> Iterator[Finding]:
@@ -13,6 +14,8 @@ def check(config: Node) -> Iterator[Finding]:
 
     listen = config.at("metrics", "listen")
     if listen is None or not isinstance(listen.value, str) or not listen.value.strip():
+        return
+    if looks_like_reference(listen.value):
         return
     try:
         Address.parse(listen.value.strip())

@@ -151,5 +151,5 @@ def _missing(config: Node, entry: Node) -> Iterator[Finding]:
                 f"{username} has no {name}: its messages are refused with 10005",
                 f"set {name} here, or {place} for all consumers",
             )
-        elif isinstance(node.value, str) and node.value and not node.value.strip():
+        elif isinstance(node.value, str) and not node.value.strip():
             yield error("blank", node, f"{name} of {username} is blank: its messages are refused with 10005")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...schema import SCHEMA
+from ...schema import OPTIONAL, SCHEMA
 from .document import Node
 from .finding import Finding, error, warning
 from .schema import field_at
@@ -22,8 +22,8 @@ def _walk(
     if isinstance(node.value, str):
         attributes = field_at(SCHEMA, *names) or {}
         if looks_like_reference(node.value):
-            yield from _reference(node, bool(attributes.get("referenceable")), environment, quiet)
-        elif names[-1] == "password" and attributes.get("encrypted"):
+            yield from _reference(node, names, bool(attributes.get("referenceable")), environment, quiet)
+        elif node.value and names[-1] == "password" and attributes.get("encrypted"):
             yield warning(
                 "password-in-clear",
                 node,
@@ -39,7 +39,9 @@ def _walk(
         yield from _walk(child, (*names, "*"), environment, off, quiet)
 
 
-def _reference(node: Node, referenceable: bool, environment: Environment, quiet: bool) -> Iterator[Finding]:
+def _reference(
+    node: Node, names: tuple[str, ...], referenceable: bool, environment: Environment, quiet: bool
+) -> Iterator[Finding]:
     reference = Reference.parse(node.value)
     if reference is None:
         yield error(
@@ -55,7 +57,7 @@ def _reference(node: Node, referenceable: bool, environment: Environment, quiet:
             "Kong does not resolve references in this field; it takes the text as it stands",
             "write the value itself",
         )
-    elif environment.known and environment.resolve(node.value) == "":
+    elif names not in OPTIONAL and environment.known and environment.resolve(node.value) == "":
         variable = environment.variable(reference)
         finding = warning if quiet else error
         yield finding(
