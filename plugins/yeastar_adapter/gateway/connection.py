@@ -33,9 +33,7 @@ class Connection:
         "_decoder",
         "_failed",
         "_fed",
-        "_latest",
         "_methods",
-        "_multiplexed",
         "_on_close",
         "_recv",
         "_send",
@@ -45,6 +43,8 @@ class Connection:
         "_watcher",
         "_write_watcher",
         "closed",
+        "latest",
+        "multiplexed",
     )
 
     def __init__(
@@ -73,8 +73,10 @@ class Connection:
         self._watcher = loop.io(sock.fileno(), 1)
         self._watcher.start(self._readable)
         self.closed = False
-        self._multiplexed = False
-        self._latest: Any = None
+        self.multiplexed = False
+        """Whether a request may come before the one before it is answered."""
+        self.latest: Any = None
+        """The id of the last request."""
 
     def _readable(self) -> None:
         try:
@@ -120,14 +122,14 @@ class Connection:
         if message.__class__ is list:
             if len(message) == 4 and message[0] == REQUEST:
                 _, message_id, method, arguments = message
-                self._latest = message_id
+                self.latest = message_id
                 try:
                     self._methods[method](self, message_id, arguments)
                 except Exception as failure:  # noqa: BLE001 - Kong must have an answer, or it waits
                     self._failed(self, message_id, arguments, method, failure)
                 return
             if len(message) == 3 and message[0] == NOTIFICATION:
-                self._multiplexed = self._multiplexed or message[1] == MULTIPLEXED
+                self.multiplexed = self.multiplexed or message[1] == MULTIPLEXED
                 return
         self._refuse("not a request")
 
@@ -135,10 +137,6 @@ class Connection:
         self._statistics.malformed += 1
         log.warning("connection closed: it does not speak MessagePack RPC (%s)", reason)
         self.close()
-
-    def has_moved_on_from(self, message_id: Any) -> bool:
-        """Another request has come since: whoever sent the one of that id waits no more for its answer."""
-        return self._latest != message_id and not self._multiplexed
 
     def send(self, data: bytes) -> bool:
         """Send, or keep what the socket does not take now. False when the peer is gone."""

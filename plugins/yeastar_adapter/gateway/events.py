@@ -123,7 +123,7 @@ class Event(greenlet):  # type: ignore[misc]
         connection = self.connection
         message_id = self.message_id
         answer = b"".join((answer_head(message_id), head, encode(arguments), self.tail))
-        if connection.has_moved_on_from(message_id) and events.now - self.since > events.bounds.superseded:
+        if connection.latest != message_id and events.is_superseded(self):
             events.abandon(self)
             raise EventEnded
         events.statistics.pdk_calls += 1
@@ -284,10 +284,13 @@ class Events:
     def _answer_last(self, event: Event) -> None:
         if event.state == RUNNING:
             connection, message_id = event.connection, event.message_id
-            waited = self.now - event.since
-            if not connection.has_moved_on_from(message_id) or waited <= self.bounds.superseded:
+            if connection.latest == message_id or not self.is_superseded(event):
                 connection.send(answer_head(message_id) + self._last_result(event.phase) + event.tail)
         self.close(event)
+
+    def is_superseded(self, event: Event) -> bool:
+        """Whether Kong must have given up the message that the handler is at, another having come after it."""
+        return not event.connection.multiplexed and self.now - event.since > self.bounds.superseded
 
     def abandon(self, event: Event) -> None:
         """Kong will not come back for this event."""
