@@ -86,6 +86,7 @@ class MerchantSession:
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
         self._refresh_token = ""
+        self._rejected = ""
         self._renewal: _Renewal | None = None
         self._pause: _Pause | None = None
         self.logins = 0
@@ -95,7 +96,7 @@ class MerchantSession:
     def token(self) -> str:
         """An access token that is good by all we know. Raises LoginRefused, Unreachable."""
         tokens = self._tokens
-        if tokens is not None:
+        if tokens is not None and tokens.access != self._rejected:
             age = self._clock() - tokens.issued
             life = max(tokens.access_life, _LIFE_AT_LEAST)
             if age < life:
@@ -132,6 +133,8 @@ class MerchantSession:
         tokens = self._tokens
         if tokens is not None and tokens.access != rejected:
             return tokens.access  # somebody else has met the same 401 and renewed it already
+        # Nobody needs to try it again, even if there is no other for a while.
+        self._rejected = rejected
         return self._renewed(tokens)
 
     def _renewed(self, outdated: Tokens | None) -> str:

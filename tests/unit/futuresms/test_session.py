@@ -221,6 +221,20 @@ def test_many_who_meet_the_same_401_renew_the_token_once(session: MerchantSessio
     assert api.issued == 2
 
 
+def test_a_token_that_futuresms_has_rejected_is_not_tried_again(
+    session: MerchantSession, api: MerchantApi
+) -> None:
+    rejected = session.token()
+    api.dead_refresh_tokens.add("refresh-1")
+    api.failures = [LoginRefused("changed password")]
+    for _ in range(3):
+        with pytest.raises(LoginRefused):
+            session.submit_again("/p", b"{}", rejected)
+        with pytest.raises(LoginRefused):
+            session.token()
+    assert api.submitted == []
+
+
 def test_token_and_order_share_one_time_limit(
     session: MerchantSession, api: MerchantApi, clock: Clock
 ) -> None:
