@@ -118,8 +118,8 @@ class Link:
         """Have all of the batch answered before the first deadline in it."""
         patience = min([question.deadline for question in batch]) - time.monotonic()
         if patience <= 0:
-            # Nobody waits that long for an exchange to end: this process was busy with something else, which is no
-            # reason to think that Redis is away.
+            # An exchange that fails takes all who wait with it, so nobody waits that long for one to end: it was this
+            # process that was busy with something else, which is no reason to think that Redis is away.
             patience = self._grace
         if not _within(patience, lambda: self._put(batch)):
             raise TimeoutError("no answer in time")

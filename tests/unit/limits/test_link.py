@@ -4,9 +4,25 @@ import time
 
 import gevent
 import pytest
-from redis.exceptions import TimeoutError
+from redis.exceptions import BusyLoadingError, TimeoutError
 from yeastar_adapter.limits import Rates, RedisSettings, Statistics, link
 from yeastar_adapter.limits.link import Link, Question
+
+
+class LoadingConnection:
+    """A connection to a server that is loading its data, and refuses every command until it has."""
+
+    def connect(self) -> None:
+        pass
+
+    def send_packed_command(self, command: object) -> None:
+        pass
+
+    def read_response(self, disable_decoding: bool) -> None:
+        raise BusyLoadingError("Redis is loading the dataset in memory")
+
+    def disconnect(self) -> None:
+        pass
 
 
 class DeafConnection:
@@ -45,3 +61,11 @@ def test_after_a_failure_the_next_question_tries_again(deaf: DeafConnection) -> 
         answer = asked.ask(Question("key", Rates(second=1), time.monotonic() + 0.02))
         assert isinstance(answer, TimeoutError)
         assert deaf.attempts == attempt
+
+
+def test_a_server_that_is_loading_its_data_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "_connection", lambda settings: LoadingConnection())
+    asked = Link(RedisSettings(), Statistics())
+    for _ in range(3):
+        answer = asked.ask(Question("key", Rates(second=1), time.monotonic() + 5))
+        assert isinstance(answer, BusyLoadingError)
