@@ -10,21 +10,29 @@ from pathlib import Path
 
 from . import report
 from .compare import compare, kinds_of_request, profile
+from .quiet import Patience
 
 RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each kind; the median counts")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind; the median counts")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=120,
+        help="seconds that may be spent waiting for the machine to be quiet, and on measurements that were disturbed",
+    )
     parser.add_argument("--write", action="store_true", help="renew docs/benchmarks.md and its plot")
     options = parser.parse_args()
+    patience = Patience(options.patience)
     print("kong-pdk's servers and ours, in turns", flush=True)
-    servers = compare(options.rounds, options.seconds, _say)
+    servers = compare(options.rounds, options.seconds, patience, _say)
     print("kinds of request under ours", flush=True)
-    kinds = kinds_of_request(options.rounds, options.seconds, _say)
-    parts = profile(options.rounds * options.seconds)
+    kinds = kinds_of_request(options.rounds, options.seconds, patience, _say)
+    parts = profile(options.rounds * options.seconds, patience)
     outcome = report.Outcome(report.machine(), servers, kinds, parts)
     print()
     print(report.tables(outcome))

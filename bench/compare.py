@@ -7,14 +7,15 @@ import contextlib
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from . import processes, traffic
-from .load import Load, Measurement, Request, start_instance
+from .load import Load, Measurement, Prepared, prepare, start_instance
 from .processes import BASELINE, OURS, SERVERS, PluginServer, plugin_server
+from .quiet import Patience
 
 CONNECTIONS = (1, 16, 128)
 WARM_UP = 0.5
@@ -41,16 +42,26 @@ class Result:
     """The same of the load generator: at 1.0, it would be the limit."""
     pdk_calls: float
     rss: float
+    disturbed: float
+    """Cores that everything else on the machine used meanwhile."""
     ratio: float = 0.0
     """Rate by that of the baseline with as many connections."""
 
 
 def measure(
-    server: PluginServer, name: str, kind: str, load: Load, connections: int, seconds: float
+    server: PluginServer,
+    name: str,
+    kind: str,
+    load: Load,
+    connections: int,
+    seconds: float,
+    patience: Patience,
 ) -> Result:
-    cpu = server.cpu()
-    run: Measurement = load.run(seconds)
-    cpu = server.cpu() - cpu
+    def once() -> tuple[Measurement, float]:
+        before = server.cpu()
+        return load.run(seconds), server.cpu() - before
+
+    (run, cpu), disturbed = patience.measure(once)
     if run.unexpected:
         raise RuntimeError(f"{name} gave answers that were not expected: {run.unexpected}")
     return Result(
@@ -65,13 +76,14 @@ def measure(
         generator_busy=run.own_cpu / run.seconds,
         pdk_calls=run.pdk_calls / run.requests,
         rss=server.rss() / 1e6,
+        disturbed=disturbed,
     )
 
 
-def compare(rounds: int, seconds: float, report: Report) -> list[Result]:
+def compare(rounds: int, seconds: float, patience: Patience, report: Report) -> list[Result]:
     """Accepted messages under every server, in turns, so that what else the machine does meets all alike."""
     measured: dict[tuple[str, int], list[Result]] = {}
-    requests = traffic.accepted()
+    requests = prepare(traffic.accepted())
     with contextlib.ExitStack() as stack:
         merchant = stack.enter_context(processes.stub())
         servers = {name: stack.enter_context(plugin_server(name)) for name in SERVERS}
@@ -83,7 +95,7 @@ def compare(rounds: int, seconds: float, report: Report) -> list[Result]:
             for connections in CONNECTIONS:
                 for name, server in servers.items():
                     with _load(server, instances[name], requests, connections) as load:
-                        result = measure(server, name, "accepted", load, connections, seconds)
+                        result = measure(server, name, "accepted", load, connections, seconds, patience)
                     measured.setdefault((name, connections), []).append(result)
                     report(f"  round {turn + 1}/{rounds}: {_line(result)}")
     typical = {key: _median(results) for key, results in measured.items()}
@@ -93,38 +105,39 @@ def compare(rounds: int, seconds: float, report: Report) -> list[Result]:
     ]
 
 
-def kinds_of_request(rounds: int, seconds: float, report: Report) -> list[Result]:
+def kinds_of_request(rounds: int, seconds: float, patience: Patience, report: Report) -> list[Result]:
     """Our server at 16 connections, with counters here and in Redis, and with requests that are refused."""
     results = []
     with processes.stub() as merchant, processes.redis() as redis:
-        here = traffic.configuration(merchant)
+        here, there = traffic.configuration(merchant), traffic.configuration(merchant, redis)
+        everybody_new = prepare(traffic.accepted())
         with plugin_server(OURS) as server:
             for kind, configuration, requests in (
-                ("accepted, local counters", here, traffic.accepted()),
-                ("accepted, counters in Redis", traffic.configuration(merchant, redis), traffic.accepted()),
-                ("accepted, 1 000 recipients", here, traffic.accepted(1000)),
-                ("verify", here, traffic.verify()),
-                ("refused: unknown key", here, traffic.refused_key()),
-                ("refused: invalid recipient", here, traffic.invalid_recipient()),
+                ("accepted, local counters", here, everybody_new),
+                ("accepted, counters in Redis", there, everybody_new),
+                ("accepted, 1 000 recipients", here, prepare(traffic.accepted(1000))),
+                ("verify", here, prepare(traffic.verify())),
+                ("refused: unknown key", here, prepare(traffic.refused_key())),
+                ("refused: invalid recipient", here, prepare(traffic.invalid_recipient())),
             ):
                 instance = start_instance(server.path, OURS, configuration)
                 with _load(server, instance, requests, 16) as load:
-                    runs = [measure(server, OURS, kind, load, 16, seconds) for _ in range(rounds)]
+                    runs = [measure(server, OURS, kind, load, 16, seconds, patience) for _ in range(rounds)]
                 results.append(_median(runs))
                 report(f"  {_line(results[-1])}")
     return results
 
 
-def profile(seconds: float) -> dict[str, float]:
+def profile(seconds: float, patience: Patience) -> dict[str, float]:
     """Microseconds of CPU that an accepted message takes, by part of the work (`profiled_server.PARTS`)."""
     with tempfile.TemporaryDirectory() as directory:
         outcome = Path(directory, "samples")
         sampled = ("bench.profiled_server", str(outcome))
         with processes.stub() as merchant, plugin_server(OURS, sampled) as server:
             instance = start_instance(server.path, OURS, traffic.configuration(merchant))
-            with _load(server, instance, traffic.accepted(), 16) as load:
+            with _load(server, instance, prepare(traffic.accepted()), 16) as load:
                 server.process.send_signal(processes.START_SAMPLING)
-                result = measure(server, OURS, "accepted", load, 16, seconds)
+                result = measure(server, OURS, "accepted", load, 16, seconds, patience)
         samples: dict[str, Any] = json.loads(outcome.read_text())
     return {
         part: result.cpu * 1000 * count / samples["samples"]
@@ -133,9 +146,7 @@ def profile(seconds: float) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _load(
-    server: PluginServer, instance: int, requests: Sequence[Request], connections: int
-) -> Iterator[Load]:
+def _load(server: PluginServer, instance: int, requests: Prepared, connections: int) -> Iterator[Load]:
     load = Load(server.path, instance, requests, connections)
     try:
         load.run(WARM_UP)
@@ -152,7 +163,7 @@ def _median(results: list[Result]) -> Result:
             **asdict(results[0]),
             **{
                 name: statistics.median(getattr(result, name) for result in results)
-                for name in ("p50", "p99", "cpu", "busy", "generator_busy", "pdk_calls", "rss")
+                for name in ("p50", "p99", "cpu", "busy", "generator_busy", "pdk_calls", "rss", "disturbed")
             },
             "rate": rates,
         }
@@ -162,5 +173,6 @@ def _median(results: list[Result]) -> Result:
 def _line(result: Result) -> str:
     return (
         f"{result.server}, {result.traffic}, {result.connections} connections: {result.rate:.0f} requests/s, "
-        f"p50 {result.p50:.2f} ms, p99 {result.p99:.2f} ms, {result.cpu:.3f} ms CPU"
+        f"p50 {result.p50:.2f} ms, p99 {result.p99:.2f} ms, {result.cpu:.3f} ms CPU, "
+        f"{result.disturbed:.2f} cores disturbed"
     )

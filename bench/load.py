@@ -116,6 +116,14 @@ class Measurement:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+Prepared = Sequence[tuple[Request, Answers]]
+
+
+def prepare(requests: Sequence[Request]) -> Prepared:
+    """Make the bytes of all answers."""
+    return [(request, request.answers()) for request in requests]
+
+
 class RpcError(Exception):
     """The plugin server answered a request with an error."""
 
@@ -157,8 +165,8 @@ class _Connection:
 class Load:
     """A plugin server under load on `connections` connections; `run` may be called again."""
 
-    def __init__(self, path: str, instance: int, requests: Sequence[Request], connections: int) -> None:
-        self._requests = [(request, request.answers()) for request in requests]
+    def __init__(self, path: str, instance: int, requests: Prepared, connections: int) -> None:
+        self._requests = requests
         self._connections = {}
         self._poll = select.epoll()
         for _ in range(connections):
