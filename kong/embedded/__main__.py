@@ -19,7 +19,7 @@ from kong.embedded.log import Log
 from kong.embedded.plugin_catalogue import PluginDefinition
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 
-DEFAULT_COMMANDS = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}
+DEFAULT_COMMANDS: dict[str, tuple[str, ...]] = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,10 +97,10 @@ def _external(options: argparse.Namespace, settings: GatewaySettings, prefix: st
     servers = []
     for name in dict.fromkeys((*configured, *given)) or DEFAULT_COMMANDS:
         server = configured.get(name)
-        command = given.get(name) or (server.start_cmd if server else None)
+        start = given.get(name) or (server.start_cmd if server else None)
         path = (server.socket if server else None) or os.path.join(prefix, f"{name}.socket")
         definition = PluginServerDefinition.make(
-            name, command or DEFAULT_COMMANDS.get(name, (name,)), path, _environment(settings)
+            name, start or DEFAULT_COMMANDS.get(name, (name,)), path, _environment(settings)
         )
         query = server.query_cmd if server and name not in given else None
         printed = dump(definition, query)

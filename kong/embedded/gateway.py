@@ -93,7 +93,7 @@ class Gateway:
             proxy_socket.close()
             raise
         try:
-            self._generation = await self._new_generation()
+            self._generation = self._staff(await self._start_servers())
             self._unsubscribe = self.store.subscribe(self._configuration_changed)
             loop = asyncio.get_running_loop()
             self._listener = await loop.create_server(self._accept, sock=proxy_socket, backlog=511)
@@ -136,16 +136,16 @@ class Gateway:
 
     # -- generations
 
-    async def _new_generation(self) -> _Generation:
+    async def _start_servers(self) -> list[PluginServer]:
         servers = [PluginServer(item.server, self._prefix, self._log) for item in self._external.values()]
         try:
             for server in servers:
                 await server.start()
-            return self._staff(servers)
         except BaseException:
             for server in servers:
                 await server.stop()
             raise
+        return servers
 
     def _staff(self, servers: list[PluginServer]) -> _Generation:
         sockets = {name: item.server.socket for name, item in self._external.items()}
@@ -190,13 +190,14 @@ class Gateway:
             if self._generation is None:
                 return
             try:
-                if self._reread is not None:
-                    self.store.replace(self._reread())
-                fresh = await self._new_generation()
+                configuration = self._reread() if self._reread is not None else self.store.current
+                servers = await self._start_servers()
             except Exception as problem:  # noqa: BLE001  whatever it is, the gateway serves on as before
                 self._log.error(f"reload failed, the former configuration stays: {problem}")
                 return
-            old, self._generation = self._generation, fresh
+            old, self._generation = self._generation, None  # the old workers keep their configuration
+            self.store.replace(configuration)
+            self._generation = self._staff(servers)
             self._log.notice("reloaded: new workers serve from now on")
             task = asyncio.get_running_loop().create_task(self._finish(old))
             self._old.add(task)

@@ -332,7 +332,7 @@ def get_post_args(exchange: Exchange, limit: Any = None) -> dict[str, Any]:
 
 
 @pdk("ngx.req.http_version", phases.ANY)
-def http_version(exchange: Exchange) -> float | None:
+def http_version(exchange: Exchange) -> Any:
     return get_http_version(exchange)
 
 

@@ -280,8 +280,8 @@ class Event:
             self._future.set_result(None)
             return
         try:
-            self._method = data["Method"]
-            args = _arguments(data.get("Args") or [])
+            self._method = data["Method"]  # type: ignore[index]
+            args = _arguments(data.get("Args") or [])  # type: ignore[union-attr]
         except (TypeError, KeyError, AttributeError):
             self._future.set_exception(LuaError("attempt to index field 'Data' (a nil value)"))
             return

@@ -95,7 +95,7 @@ class Worker:
         self.count = count
         self.settings = settings
         self.node_id = node_id
-        self.workspace_id = WORKSPACE_ID
+        self.workspace_id: str = WORKSPACE_ID
         self.log = log
         self.shared = shared  # lua_shared_dict: one for all workers
         self.pool = Pool(

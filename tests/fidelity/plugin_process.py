@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ def serve(plugin: type, schema: tuple[dict[str, Any], ...]) -> None:
         while Path(HOLD).exists():
             time.sleep(0.02)
         _record_messages()
+        print("the plugin of the replays", flush=True)
         sys.argv += ["-p", os.getcwd(), "--socket-name", "yeastar-adapter.socket", "--no-lua-style", "-g"]
     start_dedicated_server("yeastar-adapter", plugin, "0.1.0", 1000, schema)
 
@@ -29,18 +31,20 @@ def serve(plugin: type, schema: tuple[dict[str, Any], ...]) -> None:
 def _record_messages() -> None:
     lock = threading.Lock()
     unpacker, packb = listener.msgpack.Unpacker, listener.msgpack.packb
+    connections = itertools.count(1)
 
-    def write(sender: str, message: Any) -> None:
+    def write(sender: str, message: Any, **more: Any) -> None:
         with lock, Path(RECORD).open("a", encoding="utf-8") as record:
-            record.write(json.dumps({"from": sender, "message": _as_json(message)}) + "\n")
+            record.write(json.dumps({"from": sender, "message": _as_json(message), **more}) + "\n")
 
     class Recording:
         """kong-pdk's msgpack module, as its listener sees it."""
 
         @staticmethod
         def Unpacker(*args: Any, **options: Any) -> Any:
+            connection = next(connections)
             for message in unpacker(*args, **options):
-                write("kong", message)
+                write("kong", message, connection=connection)
                 yield message
 
         @staticmethod

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from kong.embedded.child import Child
@@ -70,17 +71,19 @@ class ReplayGateway:
         plugin: str,
         workers: int = 1,
         settings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.prefix = directory / "prefix"
         self.prefix.mkdir()
-        (directory / "kong.yml").write_text(kong_yml, encoding="utf-8")
+        self.kong_yml = directory / "kong.yml"
+        self.kong_yml.write_text(kong_yml, encoding="utf-8")
         lines = {
             "plugins": "bundled,yeastar-adapter",
             "pluginserver_names": "yeastar-adapter",
             **(settings or {}),
         }
         (directory / "kong.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))
-        command = [sys.executable, "-m", "kong.embedded", "--kong-yml", directory / "kong.yml"]
+        command: list[str | Path] = [sys.executable, "-m", "kong.embedded", "--kong-yml", self.kong_yml]
         command += ["--conf", directory / "kong.conf", "--prefix", self.prefix, "--workers", str(workers)]
         command += ["--proxy-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
         starter = directory / "plugin.py"  # a plugin server has no PYTHONPATH: its environment is empty
@@ -89,7 +92,9 @@ class ReplayGateway:
             f"runpy.run_module('tests.fidelity.{plugin}', run_name='__main__')\n"
         )
         command += ["--plugin-command", f"yeastar-adapter={sys.executable} {starter}"]
-        self.child = Child("kong.embedded", command, log=directory / "gateway.log", directory=ROOT)
+        log = directory / "gateway.log"
+        variables = {**os.environ, **(environment or {})}
+        self.child = Child("kong.embedded", command, log=log, environment=variables, directory=ROOT)
         ready = self.child.wait_for(r"^kong\.embedded ready proxy=(\S+) admin=(\S+)", 60)
         self.port = urlsplit(ready[1]).port or 0
         self.admin_port = urlsplit(ready[2]).port or 0
@@ -99,6 +104,15 @@ class ReplayGateway:
 
     def __exit__(self, *_: object) -> None:
         self.child.stop()
+
+    @property
+    def plugin_servers(self) -> list[psutil.Process]:
+        return list(psutil.Process(self.child.pid).children())
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Every RPC message so far: `from`, `message`, and for Kong's the number of the `connection`."""
+        record = self.prefix / RECORD
+        return [json.loads(line) for line in record.open(encoding="utf-8")] if record.exists() else []
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[http.client.HTTPConnection]:

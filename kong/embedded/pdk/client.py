@@ -82,4 +82,4 @@ def consumer_id(exchange: Exchange) -> str | None:
     """The id that plugin scopes are chosen by."""
     consumer = exchange.consumer
     value = consumer.get("id") if isinstance(consumer, dict) else None
-    return text(value) if is_string(value) else None
+    return text(value) if isinstance(value, (str, bytes)) else None

@@ -18,7 +18,7 @@ def entries(table: Any) -> list[tuple[Any, Any]]:
 def array(table: Any) -> list[Any]:
     """What `ipairs` sees of a table."""
     if isinstance(table, dict):
-        result = []
+        result: list[Any] = []
         while len(result) + 1 in table:
             result.append(table[len(result) + 1])
         return result
