@@ -78,11 +78,15 @@ def _replay(gateway: ReplayGateway, upstream: Upstream) -> dict[str, Any]:
             answer = _send(gateway, scenario["request"])
             received = upstream.forget()
             outcomes[scenario["scenario"]] = {
-                "rpc": [json.loads(line) for line in record],
+                "rpc": [_recorded(json.loads(line)) for line in record],
                 "upstream_request": received[-1] if received else None,
                 "response": answer,
             }
     return outcomes
+
+
+def _recorded(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ("from", "message")}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])
