@@ -1,7 +1,8 @@
 """`python -m bench.limiter`: what the limiter costs alone, and what share of an accepted message that is.
 
-CPU time, of the process that limits and of the Redis server: microseconds a request, the median of several rounds.
-For comparison the same script is asked for through redis-py's own client, one request after the other.
+CPU time, of the process that limits and of the Redis server: microseconds a request, the median of several
+rounds. For comparison the same script is asked for through redis-py's own client, one request after the
+other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 
 import gevent  # noqa: E402
 import redis  # noqa: E402
@@ -24,6 +26,7 @@ from yeastar_adapter.limits.link import SCRIPT  # noqa: E402
 
 from . import processes  # noqa: E402
 from .compare import kinds_of_request  # noqa: E402
+from .quiet import Patience  # noqa: E402
 
 RATES = {
     "5 a second, 60 a minute: nearly all refused": Rates(second=5, minute=60),
@@ -46,14 +49,15 @@ class Cost:
     in_redis: float
 
 
-def costs(rounds: int, requests: int) -> Iterator[Cost]:
+def costs(rounds: int, requests: int, patience: Patience) -> Iterator[Cost]:
     with processes.redis() as port:
         server = redis.Redis(port=port)
         ways = _ways(port, server)
         for name, rates in RATES.items():
             for way, ask in ways.items():
                 for simultaneous in SIMULTANEOUS if way == "Redis" else (1,):
-                    runs = [_run(ask, rates, requests, simultaneous, server) for _ in range(rounds)]
+                    once = partial(_run, ask, rates, requests, simultaneous, server)
+                    runs = [patience.measure(once)[0] for _ in range(rounds)]
                     here, in_redis = (statistics.median(run) for run in zip(*runs, strict=True))
                     yield Cost(way, name, simultaneous, here, in_redis)
 
@@ -98,15 +102,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.limiter", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each kind; the median counts")
     parser.add_argument("--requests", type=int, default=10_000, help="requests of one measurement")
+    parser.add_argument(
+        "--patience", type=float, default=120, help="seconds that may be spent waiting for a quiet machine"
+    )
     options = parser.parse_args()
-    whole = {result.traffic: result.cpu * 1000 for result in kinds_of_request(1, 1.0, lambda line: None)}
+    patience = Patience(options.patience)
+    whole = {
+        result.traffic: result.cpu * 1000 for result in kinds_of_request(1, 1.0, patience, lambda line: None)
+    }
     print(
         f"An accepted message: {whole['accepted, counters in Redis']:.0f} µs with counters in Redis, ", end=""
     )
     print(f"{whole['accepted, local counters']:.0f} µs with local counters.\n")
     print("| limiter | windows | simultaneous | µs a request | of an accepted message | µs in Redis |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
-    for cost in costs(options.rounds, options.requests):
+    for cost in costs(options.rounds, options.requests, patience):
         of = whole["accepted, local counters" if cost.limiter == "local" else "accepted, counters in Redis"]
         in_redis = "–" if cost.limiter == "local" else f"{cost.in_redis:.0f}"
         print(
