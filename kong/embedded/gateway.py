@@ -114,7 +114,7 @@ class Gateway:
         return runner
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(text=metrics(self._shared), content_type="text/plain")
+        return web.Response(text=metrics(self._shared, self._node_id), content_type="text/plain")
 
     async def stop(self) -> None:
         """Finish what is under way, for a few seconds at most, and stop the plugin servers."""

@@ -66,8 +66,6 @@ def serialize(exchange: Exchange, *_: Any) -> dict[str, Any]:
             request_headers[secret] = "REDACTED"
     response_headers = exchange.response.table()
     response_headers["connection"] = "keep-alive" if exchange.keepalive else "close"
-    finished = exchange.finished_at or now_ms()
-    latency = exchange.proxy_latency if exchange.proxy_latency is not None else exchange.response_latency
     uri = exchange.ctx.get("request_uri", exchange.request_uri)
     root: dict[str, Any] = {
         "request": {
@@ -82,12 +80,7 @@ def serialize(exchange: Exchange, *_: Any) -> dict[str, Any]:
         "upstream_uri": variables.read(exchange, "upstream_uri") or "",
         "upstream_status": exchange.upstream_status or exchange.service_status or "",
         "response": {"status": exchange.status, "headers": response_headers, "size": exchange.bytes_sent},
-        "latencies": {
-            "kong": latency or 0,
-            "proxy": exchange.waiting_time if exchange.waiting_time is not None else -1,
-            "request": finished - exchange.started,
-            "receive": exchange.receive_time or 0,
-        },
+        "latencies": latencies(exchange),
         "tries": Array(exchange.tries) if exchange.route is not None else None,
         "authenticated_entity": _authenticated_entity(exchange),
         "route": narrow(exchange.route.as_dict()) if exchange.route is not None else None,
@@ -103,6 +96,17 @@ def serialize(exchange: Exchange, *_: Any) -> dict[str, Any]:
     for key, value, mode in exchange.serialize_values:
         _edit(root, key, value, mode)
     return root
+
+
+def latencies(exchange: Exchange) -> dict[str, int]:
+    """Where the time went, in milliseconds; `proxy` is -1 for a request that was not proxied."""
+    latency = exchange.proxy_latency if exchange.proxy_latency is not None else exchange.response_latency
+    return {
+        "kong": latency or 0,
+        "proxy": exchange.waiting_time if exchange.waiting_time is not None else -1,
+        "request": (exchange.finished_at or now_ms()) - exchange.started,
+        "receive": exchange.receive_time or 0,
+    }
 
 
 def _authenticated_entity(exchange: Exchange) -> dict[str, Any] | None:
