@@ -1,8 +1,17 @@
-"""What fuzzing has found, each by its name."""
+"""What fuzzing has found, and what raising at every line has, each by its name."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from yeastar_adapter.config import Settings
+from yeastar_adapter.futuresms.merchant import Account, Tokens
+from yeastar_adapter.futuresms.session import MerchantSession
+from yeastar_adapter.limits import LocalLimiter, Rates
+from yeastar_adapter.limits.window import Window
 
 from tests.harness.pbx import Pbx
 from tests.harness.stub import SENDS, StubClient
@@ -23,3 +32,94 @@ def test_a_chunk_of_futuresms_that_has_no_size_is_10007(pbx: Pbx, stub: StubClie
         path=SENDS, raw=f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n{{}}\r\n0\r\n\r\n"
     )
     assert pbx.send().code == "10007"
+
+
+class OneToken:
+    """A Merchant API that knows one token."""
+
+    def log_in(self) -> Tokens:
+        return Tokens("access", "refresh", 0.0, 900.0, 900.0)
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        return self.log_in()
+
+    def submit(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_a_renewal_that_could_not_be_started_is_not_waited_for() -> None:
+    """Every later message waited for it in vain, until the plugin server was started again."""
+    refuse = True
+
+    def start(work: Callable[[], None]) -> None:
+        if refuse:
+            raise RuntimeError("can't start new thread")
+        work()
+
+    account = Account("http://futuresms", "yeastar-gateway", "stub-password", timeout=5.0)
+    session = MerchantSession(account, OneToken(), clock=lambda: 0.0, start=start)
+    with pytest.raises(RuntimeError, match="can't start"):
+        session.token()
+    refuse = False
+    assert session.token() == "access"
+
+
+def test_a_count_that_was_broken_off_does_not_refuse_everything_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half counted, a consumer's window raised at each of its requests."""
+    limiter, rates = LocalLimiter(clock=lambda: 1), Rates(minute=5)
+    assert limiter.admit("acme-manila", rates).allowed
+
+    def grant(window: Window, now: int) -> None:
+        window.times.append(now)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Window, "grant", grant)
+        with pytest.raises(MemoryError):
+            limiter.admit("acme-manila", rates)
+    assert limiter.admit("acme-manila", rates).allowed
+
+
+def settings(**entry: Any) -> Settings:
+    return Settings.parse(
+        {
+            "consumers": [{"username": "acme-manila", "api_keys": [], **entry}],
+            "order": {"template_id": "TPL1001", "sender_id": "SID-1"},
+            "merchant": {"username": "u", "password": "p"},
+        }
+    )
+
+
+@pytest.mark.parametrize("prefix", ["SHA256:", "Sha256:", " sha256:"])
+def test_a_digest_is_a_digest_in_capitals_too_and_no_key(prefix: str) -> None:
+    """It was taken for a key, with which anybody could have sent who had seen the configuration."""
+    digest = hashlib.sha256(b"the key of a PBX").digest()
+    found = settings(api_keys=[prefix + digest.hex().upper()])
+    assert set(found.keys) == {digest}
+
+
+def test_a_mistyped_vault_reference_is_no_key() -> None:
+    """As above."""
+    found = settings(api_keys=["{vault:/env/acme-manila-key}"])
+    assert found.keys == {}
+    assert "consumer acme-manila: api_keys[1] is a vault reference with a mistake in it" in found.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["username", "password"])
+def test_credentials_that_are_not_utf_8_are_their_consumer_s_own_trouble(name: str) -> None:
+    """A password in Latin-1 kept the whole instance from starting."""
+    found = settings(merchant={name: b"p\xe4ssword".decode("utf-8", "surrogateescape")})
+    assert found.consumers["acme-manila"].merchant is None
+    assert f"consumer acme-manila: merchant.{name} is not valid UTF-8" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x?a=b", "http://x#y", "http://u:p@x", "http://x\r\nHost: y", "http://x y", "http://x\t"]
+)
+def test_an_address_with_more_than_a_host_and_a_path_is_none(url: str) -> None:
+    """The calls would have gone elsewhere, or with a user's name in place of the token."""
+    found = settings(merchant={"base_url": url})
+    assert found.consumers["acme-manila"].merchant is None
+    assert "merchant.base_url" in found.warnings[0]

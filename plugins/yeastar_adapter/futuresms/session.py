@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from .answer import Answer
@@ -163,7 +164,13 @@ class MerchantSession:
             if self._pause is not None and self._clock() < self._pause.until:
                 raise _copy(self._pause.failure)
             renewal = self._renewal = _Renewal()
-        self._start(lambda: self._run(renewal))
+        try:
+            self._start(partial(self._run, renewal))
+        except BaseException:
+            # Nobody would ever end it, and everybody wait for it.
+            self._renewal = None
+            renewal.done.set()
+            raise
         return renewal
 
     def _run(self, renewal: _Renewal) -> None:

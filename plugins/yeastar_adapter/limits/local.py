@@ -50,7 +50,12 @@ class LocalLimiter:
             if window is None:
                 window = windows[seconds] = Window(seconds * 1_000_000)
             asked.append((limit, window))
-        return admit(asked, now)
+        try:
+            return admit(asked, now)
+        except BaseException:
+            # Broken off in the middle of counting: it would be wrong for as long as this process lives.
+            self._consumers.pop(consumer, None)
+            raise
 
     def _drop_expired(self, now: int) -> None:
         consumers = self._consumers

@@ -1,0 +1,149 @@
+"""The plugin server with a plugin that raises at whichever line of its own code it is told to.
+
+`python tests/faults/raising_adapter.py -p PREFIX`. The file `raise.json` in the prefix says what to do in the next
+event of a phase: `{"phase": "access", "at": 17, "what": "MemoryError"}` raises in the place of the 17th line that is
+carried out; `raised` then has that line. The engine is as it is: only lines of the plugin's own modules count, and of
+those none that cleans up after an exception.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    from yeastar_adapter.gateway.stderr import reserve_standard_descriptors
+
+    reserve_standard_descriptors()
+
+    from gevent import monkey
+
+    monkey.patch_all()
+
+import ast
+import builtins
+import json
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import gevent
+import greenlet
+import yeastar_adapter
+from yeastar_adapter import __version__
+from yeastar_adapter.gateway.call import SIGNATURE
+from yeastar_adapter.gateway.command_line import parse
+from yeastar_adapter.gateway.process import serve
+from yeastar_adapter.gateway.server import PluginSpec
+from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
+from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
+
+HOME = Path(yeastar_adapter.__file__).parent
+ENGINE = {
+    HOME / "gateway" / f"{name}.py"
+    for name in (
+        "connection",
+        "events",
+        "instances",
+        "listener",
+        "pdk",
+        "process",
+        "rpc",
+        "server",
+        "stall",
+        "stderr",
+    )
+}
+
+
+class Unforeseen(Exception):
+    """What no code can be waiting for."""
+
+
+OTHERS = {"Timeout": gevent.Timeout, "GreenletExit": greenlet.GreenletExit, "Unforeseen": Unforeseen}
+
+
+@cache
+def cleaning_up(path: Path) -> frozenset[int]:
+    """The lines of a module on which a `with` is left, or a `try` stands alone, or that are in a `finally`."""
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.With | ast.Try):
+            found.add(node.lineno)
+        if isinstance(node, ast.Try) and node.finalbody:
+            found.update(range(node.finalbody[0].lineno, (node.finalbody[-1].end_lineno or 0) + 1))
+    return frozenset(found)
+
+
+def is_cleaning_up(frame: FrameType | None) -> bool:
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if HOME not in path.parents:
+            return False
+        if frame.f_lineno in cleaning_up(path):
+            return True
+        frame = frame.f_back
+    return False
+
+
+class Raising:
+    """Counts lines of the plugin's modules, in whatever greenlet, and raises at one of them."""
+
+    def __init__(self, prefix: Path, phase: str) -> None:
+        self._prefix = prefix
+        told: dict[str, Any] = {}
+        if (prefix / "raise.json").exists():
+            told = json.loads((prefix / "raise.json").read_text())
+        self._left: int = told["at"] if told.get("phase") == phase else 0
+        name = told.get("what", "Unforeseen")
+        self._exception: type[BaseException] = OTHERS.get(name) or getattr(builtins, name)
+
+    def __enter__(self) -> None:
+        if self._left:
+            sys.settrace(self._entered)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _entered(self, frame: FrameType, event: str, argument: Any) -> Any:
+        path = Path(frame.f_code.co_filename)
+        return self._line if HOME in path.parents and path not in ENGINE else None
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "line" and not is_cleaning_up(frame):
+            self._left -= 1
+            if self._left == 0:
+                path = Path(frame.f_code.co_filename).relative_to(HOME)
+                (self._prefix / "raised").write_text(f"{path}:{frame.f_lineno}")
+                raise self._exception("raised on purpose")
+        return self._line
+
+
+class RaisingPlugin:
+    prefix = Path()
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._plugin = Plugin(config)
+
+    def access(self, kong: Any) -> None:
+        with Raising(self.prefix, "access"):
+            self._plugin.access(kong)
+
+    def response(self, kong: Any) -> None:
+        with Raising(self.prefix, "response"):
+            self._plugin.response(kong)
+
+
+def main() -> int:
+    RaisingPlugin.prefix = (parse(NAME, __version__, None).prefix or Path()).absolute()
+    last_resort = (
+        SERVICE_UNAVAILABLE.status,
+        Refusal(SERVICE_UNAVAILABLE).body,
+        {"Content-Type": "application/json", **SIGNATURE},
+    )
+    return serve(PluginSpec(RaisingPlugin, NAME, __version__, PRIORITY, SCHEMA, last_resort))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
