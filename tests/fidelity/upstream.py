@@ -23,6 +23,24 @@ ANSWER_HEADERS = [
 ]
 
 
+_UNIX = b"\x03"  # where gzip has been at work; some Pythons do not tell
+_ERROR_PAGE = """\
+<!DOCTYPE HTML>
+<html lang="en">
+    <head>
+        <meta charset="utf-8">
+        <title>Error response</title>
+    </head>
+    <body>
+        <h1>Error response</h1>
+        <p>Error code: %(code)d</p>
+        <p>Message: %(message)s.</p>
+        <p>Error code explanation: %(code)d - %(explain)s.</p>
+    </body>
+</html>
+"""
+
+
 class Upstream:
     """A server in this process. `received` is what has arrived since `forget`, oldest first."""
 
@@ -56,6 +74,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     upstream: ClassVar[Upstream]
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    # What other versions of Python write differently from the one of the recordings.
+    server_version = "BaseHTTP/0.6"
+    sys_version = "Python/3.11.7"
+    error_message_format = _ERROR_PAGE
 
     def _answer(self) -> None:
         body = self._read_body()
@@ -99,6 +121,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if wanted == "gzip":
             body = gzip.compress(body, mtime=0)
+            body = body[:9] + _UNIX + body[10:]
             self.send_header("Content-Encoding", "gzip")
         for name, value in self.upstream.headers:
             self.send_header(name, value)
