@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 _SHORTEST = 8
+_FEWEST = 4
+"""Different characters: `xxxxxxxx` may stand anywhere."""
 _MOST = 4000
 _NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
 _ORDINARY = frozenset({"undefined", "sendmessage"})
@@ -25,7 +27,7 @@ class Secrets:
         if not isinstance(value, str):
             return
         value = value.strip()
-        if len(value) < _SHORTEST or value in _ORDINARY:
+        if len(value) < _SHORTEST or value in _ORDINARY or len(set(value)) < _FEWEST:
             return
         with self._lock:
             if len(self._kept) < _MOST:

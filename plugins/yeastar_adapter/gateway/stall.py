@@ -32,12 +32,14 @@ class StallGuard:
         self._stuck = stuck
         self._report = _unblocking_descriptor()
         self._beats = 0
+        self._warned = False
         signal.signal(signal.SIGALRM, self._interrupt)
         self.beat(0.0)
 
     def beat(self, interval: float) -> None:
         """The event loop runs; it will beat again in `interval` seconds."""
-        signal.setitimer(signal.ITIMER_REAL, self._stalled, self._stalled)
+        self._warned = False
+        signal.setitimer(signal.ITIMER_REAL, self._stalled / 2, self._stalled / 2)
         # Arming this one starts a thread: not at every beat.
         self._beats -= 1
         if self._beats <= 0:
@@ -49,8 +51,10 @@ class StallGuard:
         faulthandler.cancel_dump_traceback_later()
 
     def _interrupt(self, _: int, frame: FrameType | None) -> None:
-        if getcurrent() in self._not_to_blame:
-            # The whole process was stopped for a while, or got no CPU.
+        # The first signal may come from time in which the whole process was stopped, or got no CPU: several that
+        # were due arrive as one. The second one has seen this code run, and no beat, for half of the time.
+        warned, self._warned = self._warned, True
+        if not warned or getcurrent() in self._not_to_blame:
             return
         stack = "".join(traceback.format_stack(frame))
         log.error("the event loop has not run for %g s: interrupting\n%s", self._stalled, stack)
