@@ -1,4 +1,4 @@
-"""The plugin server as Kong starts it, but for the limits of time: what has been given up is swept away at once.
+"""The plugin server as Kong starts it, but for its limits: what has been given up is swept away sooner.
 
 `python -m tests.fuzz.adapter_process -p PREFIX`
 """
@@ -25,7 +25,7 @@ from yeastar_adapter.plugin import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
-BOUNDS = Bounds(handler=5, abandoned=0.5, orphaned=0.2, superseded=0.2, message_bytes=1 << 20)
+BOUNDS = Bounds(handler=10, abandoned=15, orphaned=5, message_bytes=1 << 20)
 
 
 def main() -> int:

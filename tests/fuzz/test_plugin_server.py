@@ -71,7 +71,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adapter]:
             _accepted(worker, worker.start(config, NAME))
         before, descriptors, bytes_before = adapter.status(), adapter.descriptors(), adapter.resident_bytes()
         yield adapter
-        wait_until(lambda: not adapter.open_events(), 20, "no open event")
+        wait_until(lambda: not adapter.open_events(), 60, "no open event")
         wait_until(lambda: adapter.status()["Connections"] <= before["Connections"], 20, "no connection left")
         wait_until(lambda: adapter.descriptors() <= descriptors, 20, "no descriptor left")
         after = adapter.status()

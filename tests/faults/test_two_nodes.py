@@ -1,0 +1,124 @@
+"""Two gateways, each with a plugin server of its own, on one Redis and one FutureSMS account."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.harness.gateway import EmbeddedGateway, wait_until
+from tests.harness.kong_yml import KongYml
+from tests.harness.load import Load
+from tests.harness.pbx import Answer, Pbx
+from tests.harness.redis import RedisServer
+from tests.harness.stub import LOGIN, REFRESH, StubServer
+
+
+@dataclass
+class Cluster:
+    """Both nodes; a PBX behind a load balancer sends to one after the other."""
+
+    nodes: list[EmbeddedGateway]
+    pbxs: list[Pbx]
+    _turn: Iterator[int]
+
+    def send(self, **options: Any) -> Answer:
+        return self.pbxs[next(self._turn) % len(self.pbxs)].send(**options)
+
+    def serve(self) -> bool:
+        """Whether each of them takes a message."""
+        return all(pbx.send(text=f"to node {n}").status == 200 for n, pbx in enumerate(self.pbxs))
+
+
+@pytest.fixture
+def cluster(
+    start_gateway: Callable[..., EmbeddedGateway],
+    kong_yml: KongYml,
+    redis_server: RedisServer,
+    pbx_at: Callable[..., Pbx],
+) -> Cluster:
+    redis_server.flush()
+    kong_yml.limit(minute=1_000_000)
+    kong_yml.config["rate_limit"].update(policy="redis", fault_tolerant=False)
+    kong_yml.config["rate_limit"]["redis"]["timeout_ms"] = 5000
+    nodes = [start_gateway(kong_yml, workers=1) for _ in range(2)]
+    return Cluster(nodes, [pbx_at(node.proxy_url) for node in nodes], itertools.count())
+
+
+@pytest.mark.parametrize("what", ["expire_tokens", "revoke_tokens"])
+def test_both_renew_their_tokens_at_once_and_each_goes_on(
+    cluster: Cluster, stub: StubServer, what: str
+) -> None:
+    assert cluster.serve()
+    load = Load(cluster, stub)  # type: ignore[arg-type]
+    with load.running():
+        for _ in range(5):
+            getattr(stub, what)()
+            load.wait_for(30)
+    assert load.statuses.keys() == {200}
+    load.verdict()
+    # One log-in each at the start, and one renewal each for each time: not one a message.
+    renewals = stub.count(f"POST {LOGIN}") + stub.count(f"POST {REFRESH}")
+    assert renewals <= 2 + 2 * 5 * 2
+
+
+def test_tokens_that_live_for_a_second_are_renewed_by_both_and_cost_no_message(
+    cluster: Cluster, stub: StubServer
+) -> None:
+    stub.token_life(access_seconds=1, refresh_seconds=3)
+    load = Load(cluster, stub, senders=3)  # type: ignore[arg-type]
+    with load.running():
+        wait_until(lambda: stub.count(f"POST {REFRESH}") >= 6, 60, "tokens renewed several times")
+        load.wait_for(30)
+    assert load.statuses.keys() == {200}
+    load.verdict()
+
+
+def test_a_limit_is_exact_over_both(cluster: Cluster, stub: StubServer, kong_yml: KongYml) -> None:
+    kong_yml.limit(day=70)
+    for node in cluster.nodes:
+        node.load(kong_yml)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: cluster.send(), range(200)))
+    assert Counter(answer.status for answer in answers) == {200: 70, 429: 130}
+    assert len(stub.orders()) == 70
+    by_node = [Counter(answer.status for answer in answers[half::2]) for half in (0, 1)]
+    assert sum(counts[200] for counts in by_node) == 70
+
+
+def test_a_futuresms_that_was_started_again_knows_no_token_and_both_go_on(
+    cluster: Cluster, stub: StubServer
+) -> None:
+    assert cluster.serve()
+    stub.kill()
+    assert {pbx.send().code for pbx in cluster.pbxs} == {"10007"}
+    stub.start()
+    wait_until(cluster.serve, 30, "both nodes to serve")
+    assert len(stub.orders()) >= 2
+
+
+def test_one_goes_on_without_the_other(cluster: Cluster, stub: StubServer) -> None:
+    assert cluster.serve()
+    cluster.nodes[0].kill()
+    stub.expire_tokens()
+    for _ in range(10):
+        assert cluster.pbxs[1].send().status == 200
+    cluster.nodes[0].restart()
+    wait_until(cluster.serve, 30, "both nodes to serve")
+
+
+def test_redis_is_back_after_a_restart_for_both_alike(
+    cluster: Cluster, stub: StubServer, redis_server: RedisServer
+) -> None:
+    assert cluster.serve()
+    redis_server.kill()
+    try:
+        assert {pbx.send().code for pbx in cluster.pbxs} == {"10007"}
+    finally:
+        redis_server.start()
+    wait_until(cluster.serve, 30, "both nodes to serve")
