@@ -11,6 +11,8 @@ from dataclasses import dataclass
 _NONCE_BYTES = 16
 _SEAL_HEX = 16
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 
 @dataclass(frozen=True)
 class OrderForm:
@@ -46,7 +48,7 @@ class Order:
         }
         if form.dlr_address:
             fields["dlr_address"] = form.dlr_address
-        return cls(client_order_id, json.dumps(fields, ensure_ascii=False).encode())
+        return cls(client_order_id, _ENCODER.encode(fields).encode())
 
 
 def new_client_order_id(seal_key: bytes) -> str:

@@ -39,12 +39,7 @@ class Message:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unrepeated,
-            parse_constant=_refuse_constant,
-            parse_float=_float,
-        )
+        fields = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise _invalid("the body is not valid UTF-8") from None
     except RecursionError:
@@ -81,6 +76,12 @@ def _float(digits: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _JsonRefusal(f"the body has {name}, which is not JSON")
+
+
+# Made once: `json.loads` with hooks makes one each time.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unrepeated, parse_constant=_refuse_constant, parse_float=_float
+)
 
 
 def _encodable(fields: dict[str, Any]) -> bool:
