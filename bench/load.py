@@ -44,6 +44,8 @@ class Request:
     upstream_body: bytes = b""
     expected_status: int | None = 200
     """Of the answer that the plugin is to give with `kong.response.exit`."""
+    has_reader: bool = False
+    """Whether the route has the reader of kong.yml, which hands the request over in one PDK call."""
 
     def value(self, method: str, arguments: Sequence[Any]) -> Any:
         """What Kong answers to a PDK call."""
@@ -63,10 +65,21 @@ class Request:
         return {
             "kong.request.get_header": _ByArgument(authorization=self.authorization),
             "kong.nginx.get_var": _ByArgument(request=self.request_line),
+            "kong.nginx.get_ctx": _ByArgument(
+                yeastar_request=self._handed_over() if self.has_reader else None
+            ),
             "kong.request.get_raw_body": self.body,
             "kong.service.response.get_status": self.upstream_status,
             "kong.service.response.get_raw_body": self.upstream_body,
         }
+
+    def _handed_over(self) -> dict[str, Any]:
+        read = {
+            "line": self.request_line,
+            "body": self.body.decode(),
+            "id": "831ad381b8f37f52da08e41d4b202eb5",
+        }
+        return read if self.authorization is None else {**read, "authorization": self.authorization}
 
 
 class _ByArgument(dict[str, Any]):
