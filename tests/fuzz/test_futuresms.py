@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from yeastar_adapter.plugin import Plugin
 
+from tests.harness.gateway import EmbeddedGateway
 from tests.harness.pbx import Pbx
 from tests.harness.stub import SENDS
 
@@ -65,6 +67,8 @@ def test_whatever_comes_back_through_the_gateway_is_told_in_form_and_sent_once(
     impatient_line: Line, pbx: Pbx, turn: int, behaviour: dict[str, Any], accept: bool, times: int
 ) -> None:
     line = impatient_line
+    if not isinstance(line.gateway, EmbeddedGateway):
+        assume(not _leaves_kong_speechless(behaviour))
     says_401 = behaviour.get("status") == 401 or " 401" in behaviour.get("raw", "")[:40]
     # A 401 has created nothing, says FutureSMS; an order that was taken is not answered with one.
     line.stub.behave(path=SENDS, times=times, accept=accept and not says_401, **behaviour)
@@ -78,3 +82,13 @@ def test_whatever_comes_back_through_the_gateway_is_told_in_form_and_sent_once(
     # What one answer has left on a connection must not become the answer to the next message.
     assert pbx.send().order_id == line.new_orders()[-1]["order_id"]
     count("answers of FutureSMS, through the gateway")
+
+
+def _leaves_kong_speechless(behaviour: dict[str, Any]) -> bool:
+    """Whether Kong 3.9 closes the PBX's connection without an answer.
+
+    When an answer breaks off, Kong ends the request with the status that it began with; and to nginx 408, 444 and 499
+    mean that there is nobody to be answered. The same goes for a status below 200, after which nginx waits for more.
+    """
+    status = behaviour.get("status") or re.sub(r"\D", "", behaviour.get("raw", "")[8:13])
+    return str(status) in ("408", "444", "499") or str(status).startswith("1")
