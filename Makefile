@@ -79,8 +79,10 @@ e2e: $(VENV)/.ready ## the acceptance suite against a gateway that runs: `make u
 bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, two minutes; docs/benchmarks.md has the results
 	@$(bin)/python -m bench
 
-soak: $(VENV)/.ready ## 100 000 requests, a third refused and a third cut off: what is left of them?
+soak: $(VENV)/.ready ## an hour: 100 000 requests cut off, 100 000 cases of anything, 15 minutes of load and faults
 	@$(bin)/python -m bench.soak
+	@FUZZ=long $(bin)/python -m pytest -p no:logging tests/fuzz tests/faults/test_raising.py
+	@$(bin)/python -m pytest -m soak -s tests/faults
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
