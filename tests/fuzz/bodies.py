@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from typing import Any
@@ -174,6 +175,7 @@ def any_body() -> st.SearchStrategy[bytes]:
         values.flatmap(written),
         mutated(good()),
         mutated(good_messages.flatmap(written)),
+        good().map(gzip.compress),
         st.binary(max_size=200),
         _awkward,
     )
