@@ -79,8 +79,13 @@ def test_whatever_comes_back_through_the_gateway_is_told_in_form_and_sent_once(
     assert len(orders) <= 1
     if answer.status == 200 and "body" not in behaviour and "raw" not in behaviour:
         assert [order["order_id"] for order in orders] == [answer.order_id]
-    # What one answer has left on a connection must not become the answer to the next message.
-    assert pbx.send().order_id == line.new_orders()[-1]["order_id"]
+    # What one answer has left on a connection must not become the answer to the next message; that FutureSMS is about
+    # to close it, the next message cannot know.
+    after = pbx.send()
+    assert [order["order_id"] for order in line.new_orders()] == (
+        [after.order_id] if after.status == 200 else []
+    )
+    assert after.code in (None, "10007")
     count("answers of FutureSMS, through the gateway")
 
 
