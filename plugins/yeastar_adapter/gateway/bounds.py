@@ -29,6 +29,8 @@ class Bounds:
     """How long running events have after SIGTERM. `docker stop` kills after ten."""
     succession: float = 15.0
     """How long a server serves on that was asked to stop while its Kong goes on: the next one may still be loading."""
+    awake: float = 0.00015
+    """How long the event loop waits for Kong's next step without going to sleep, when only one event is open."""
     message_bytes: int = 16 * 1024 * 1024
     unsent_bytes: int = 32 * 1024 * 1024
     """A connection whose peer does not read is closed when this much waits to be sent."""

@@ -12,7 +12,7 @@ import logging
 import secrets
 import traceback
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from greenlet import greenlet
@@ -135,6 +135,8 @@ class Event(greenlet):  # type: ignore[misc]
             raise EventEnded
         self.state = PARKED
         self.since = events.now
+        if len(events) == 1:
+            events.stay_awake()
         try:
             value = events.park()
             while self.state == PARKED:
@@ -180,8 +182,25 @@ class Events:
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.
         self._next_id = secrets.randbits(52)
 
+        self._awake = hub.loop.idle()
+        self._awake_until = 0.0
+
     def __len__(self) -> int:
         return len(self._open)
+
+    def stay_awake(self) -> None:
+        """Let the event loop look for Kong's next step without going to sleep, for as long as a step takes.
+
+        A process that sleeps is woken late, which at one request at a time is most of what the plugin server adds
+        to it. With more under way there is something to do meanwhile.
+        """
+        self._awake_until = perf_counter() + self.bounds.awake
+        if not self._awake.active:
+            self._awake.start(self._doze)
+
+    def _doze(self) -> None:
+        if not self._open or perf_counter() > self._awake_until:
+            self._awake.stop()
 
     def begin(
         self, connection: Connection, message_id: Any, instance: Instance, phase: str, handler: Handler
