@@ -100,6 +100,10 @@ class Connection(asyncio.Protocol):
         self._on_answer = on_answer
         self._transport.write(packed)
         self._deadline = self._client.loop.time() + self._client.read_timeout
+        if self._timer is not None and self._timer.when() > self._deadline:
+            # It was waiting for the end of an idle time, which is longer.
+            self._timer.cancel()
+            self._timer = None
         if self._timer is None:
             self._timer = self._client.loop.call_later(self._client.read_timeout, self._on_timer)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from yeastar_adapter.futuresms.session import MerchantSession
 from yeastar_adapter.limits import LocalLimiter, Rates
 from yeastar_adapter.limits.window import Window
 
+from tests.harness.gateway import EmbeddedGateway
 from tests.harness.pbx import Pbx
 from tests.harness.stub import SENDS, StubClient
 
@@ -32,6 +34,17 @@ def test_a_chunk_of_futuresms_that_has_no_size_is_10007(pbx: Pbx, stub: StubClie
         path=SENDS, raw=f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n{{}}\r\n0\r\n\r\n"
     )
     assert pbx.send().code == "10007"
+
+
+def test_a_plugin_server_that_hangs_holds_a_request_no_longer_than_kong_is_told_to_wait(
+    embedded_gateway: EmbeddedGateway, pbx: Pbx
+) -> None:
+    """On a connection that had been idle for longer, the embedded gateway waited for the end of the idle time."""
+    with ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(lambda _: pbx.send(), range(32))} == {200}
+    embedded_gateway.stop_plugin_server()
+    for _ in range(2):
+        assert pbx.send(timeout=30).code == "10007"
 
 
 class OneToken:
