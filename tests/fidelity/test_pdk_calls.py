@@ -89,19 +89,21 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             directory = tmp_path_factory.mktemp("calls")
             with ReplayGateway(directory, kong_yml, "scripted_plugin", settings=settings) as gateway:
                 ports = {str(gateway.port): "18600", str(upstream.port): "18082"}
-                return {"ports": ports, "outcomes": _replay(gateway)}
+                return {"ports": ports, "outcomes": _replay(gateway, upstream.port)}
 
     found: dict[str, Any] = recording.once(tmp_path_factory, "pdk-calls", outcomes)
     return found
 
 
-def _replay(gateway: ReplayGateway) -> list[dict[str, Any]]:
+def _replay(gateway: ReplayGateway, upstream_port: int) -> list[dict[str, Any]]:
     outcomes = []
     with (gateway.prefix / RECORD).open("w+", encoding="utf-8") as record:
         for call in CALLS:
-            answer = _send(gateway, {**_REQUEST, **call.get("request", {})}, call["script"])
+            # A call may name the service that the recording had.
+            script = json.loads(json.dumps(call["script"]).replace("18082", str(upstream_port)))
+            answer = _send(gateway, {**_REQUEST, **call.get("request", {})}, script)
             messages = [json.loads(line) for line in record]
-            outcomes.append({"answer": answer, "steps": _steps(messages, call["script"])})
+            outcomes.append({"answer": answer, "steps": _steps(messages, script)})
     return outcomes
 
 
