@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -59,11 +60,19 @@ class Line:
     def settle(self) -> None:
         """Until no event is open; the plugin server is the one of the beginning."""
         if self._server is None:
+            self._wait_for_quiet()
             return
         status = self._server.status()
         assert status["Pid"] == self._server.pid, "the plugin server has died"
         if status["OpenEvents"]:
             wait_until(lambda: not self._server or not self._server.open_events(), 15, "no open event")
+
+    def _wait_for_quiet(self) -> None:
+        """A gateway that cannot be looked into: until FutureSMS has had no new order for a moment."""
+        before = -1
+        while (now := self.stub.status()["orders"]) != before:
+            before = now
+            time.sleep(0.03)
 
 
 def in_form(answer: Answer, method: str, *, own: bool) -> None:
