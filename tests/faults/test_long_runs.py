@@ -25,7 +25,8 @@ def test_a_short_run_comes_out_even(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(MINUTES * 60 + 600)
 def test_a_quarter_of_an_hour_near_capacity_comes_out_even(tmp_path: Path) -> None:
-    rate = capacity(tmp_path, Options(0)) * 0.7
+    # PBXs, FutureSMS and Redis take their share of the same CPUs.
+    rate = capacity(tmp_path, Options(0)) / 2
     outcome = run(tmp_path, Options(MINUTES * 60), rate, print)
     summary = outcome.summary()
     print(summary)

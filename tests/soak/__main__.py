@@ -21,13 +21,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument(
-        "--rate", type=float, help="requests a second; not given: 70 per cent of what is measured first"
+        "--rate", type=float, help="requests a second; not given: half of what is measured first"
     )
     parser.add_argument("--proxy-url", help="a gateway that runs already; with --admin-url")
     parser.add_argument("--admin-url")
     parser.add_argument("--prefix", type=Path, help="its prefix, where the plugin server's socket is")
     parser.add_argument("--kill-command", help="kills its plugin server")
     parser.add_argument("--reload-command", help="is its `kong reload`")
+    parser.add_argument("--kong-yml", type=Path, help="the file that it then reads")
     parser.add_argument("--write", action="store_true", help="renew results.json and docs/images/soak.png")
     given = parser.parse_args()
     options = Options(
@@ -37,12 +38,13 @@ def main() -> int:
         given.prefix,
         given.kill_command,
         given.reload_command,
+        given.kong_yml,
     )
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         rate = given.rate
         if rate is None:
             measured = capacity(Path(directory), options)
-            rate = float(int(measured * 0.7))
+            rate = float(int(measured * 0.5))
             print(f"{measured:.0f} requests a second are the most; going on with {rate:.0f}", flush=True)
         outcome = run(Path(directory), options, rate, lambda line: print(line, flush=True))
     print(json.dumps(outcome.summary(), indent=1))

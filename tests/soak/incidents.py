@@ -69,8 +69,6 @@ class Stage:
             self.gateway.reload()
         else:
             self._run(self.reload_command)
-            # Kong without a database reads its file again.
-            self.gateway.load(self.kong_yml)
 
     def _run(self, command: str | None) -> None:
         if command is not None:

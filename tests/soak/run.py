@@ -38,6 +38,8 @@ class Options:
     prefix: Path | None = None
     kill_command: str | None = None
     reload_command: str | None = None
+    declared: Path | None = None
+    """The file that it reads its configuration from when it is reloaded."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ def _stage(directory: Path, options: Options) -> Iterator[Stage]:
         if options.proxy_url and options.admin_url:
             gateway = Gateway(options.proxy_url, options.admin_url, probe)
             gateway.load(kong_yml)
+            if options.declared is not None:
+                options.declared.write_text(kong_yml.as_json())
         else:
             gateway = EmbeddedGateway(directory / "gateway", kong_yml, probe_url=probe)
             stack.callback(gateway.stop)
