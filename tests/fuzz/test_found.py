@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from yeastar_adapter.config import Settings
-from yeastar_adapter.futuresms.merchant import Account, Tokens
+from yeastar_adapter.futuresms.merchant import Account, MerchantApi, Tokens, Unreachable
 from yeastar_adapter.futuresms.session import MerchantSession
 from yeastar_adapter.limits import LocalLimiter, Rates
 from yeastar_adapter.limits.window import Window
 
 from tests.harness.gateway import EmbeddedGateway
 from tests.harness.pbx import Pbx
-from tests.harness.stub import SENDS, StubClient
+from tests.harness.stub import LOGIN, SENDS, StubClient
 
 
 @pytest.mark.parametrize("length", ["8\u00b3", "1" * 5000, "9" * 19, "+8", "8_0", ""])
@@ -93,6 +93,13 @@ def test_a_count_that_was_broken_off_does_not_refuse_everything_afterwards(
         with pytest.raises(MemoryError):
             limiter.admit("acme-manila", rates)
     assert limiter.admit("acme-manila", rates).allowed
+
+
+def test_a_log_in_that_is_answered_with_endless_nesting_is_no_log_in(stub: StubClient) -> None:
+    """It ended the renewal without a pause, and each message tried the next one."""
+    stub.behave(path=LOGIN, body="[" * 100_000)
+    with pytest.raises(Unreachable):
+        MerchantApi(Account(stub.url, "yeastar-gateway", "stub-password")).log_in()
 
 
 def settings(**entry: Any) -> Settings:

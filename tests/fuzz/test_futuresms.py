@@ -8,13 +8,14 @@ from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from yeastar_adapter.futuresms.merchant import Account, LoginRefused, MerchantApi, Unreachable
 from yeastar_adapter.plugin import Plugin
 
 from tests.harness.gateway import EmbeddedGateway
 from tests.harness.pbx import Pbx
-from tests.harness.stub import SENDS
+from tests.harness.stub import LOGIN, PASSWORD, REFRESH, SENDS, USERNAME, StubClient
 
-from . import answers, oracle
+from . import answers, bodies, oracle
 from .cases import cases, count
 from .line import Line
 from .pdk import SEND, Kong, as_kong_sends
@@ -97,3 +98,60 @@ def _leaves_kong_speechless(behaviour: dict[str, Any]) -> bool:
     """
     status = behaviour.get("status") or re.sub(r"\D", "", behaviour.get("raw", "")[8:13])
     return str(status) in ("408", "444", "499") or str(status).startswith("1")
+
+
+_tokens = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["", " ", "a b", "a\r\nX: y", "\x00", "é", "\ud83d", "x" * 100_000]),
+    bodies.values,
+)
+_ends = st.one_of(
+    st.sampled_from(
+        ["2026-11-23T10:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"]
+    ),
+    st.sampled_from(
+        ["soon", "", "2026-11-23", "2026-11-23T10:00:00.123456789Z", "2026-11-23T10:00:00+99:99"]
+    ),
+    bodies.values,
+)
+_pairs = st.fixed_dictionaries(
+    {"access_token": _tokens, "refresh_token": _tokens},
+    optional={"access_token_expires_at": _ends, "refresh_token_expires_at": _ends},
+)
+_log_ins = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "status": st.one_of(st.just(200), answers.statuses),
+            "body": st.one_of(
+                _pairs.map(lambda pair: json.dumps({"data": pair})), answers.envelopes.map(json.dumps)
+            ),
+        },
+        optional={"headers": answers.headers, "half_body": st.booleans()},
+    ),
+    st.builds(lambda raw: {"raw": raw.decode("latin-1")}, answers.raw()),
+    st.sampled_from(
+        [{"drop_connection": True}, {"reset": True}, {"body": "x" * 3_000_000}, {"body": "[" * 100_000}]
+    ),
+)
+
+
+@cases(short=60, long=4_000)
+@given(behaviour=_log_ins, refresh=st.booleans())
+def test_whatever_a_log_in_is_answered_there_is_a_token_for_a_header_or_none(
+    stub: StubClient, turn: int, behaviour: dict[str, Any], refresh: bool
+) -> None:
+    api = MerchantApi(Account(stub.url, USERNAME, PASSWORD, timeout=0.5))
+    stub.behave(path=REFRESH if refresh else LOGIN, **behaviour)
+    try:
+        tokens = api.refresh("rt") if refresh else api.log_in()
+    except (LoginRefused, Unreachable):
+        pass
+    else:
+        assert tokens.access.isascii()
+        assert tokens.access.isprintable()
+        assert tokens.access.strip()
+        assert isinstance(tokens.access_life, float)
+        assert isinstance(tokens.refresh_life, float)
+    finally:
+        stub.behave_well()
+    count("answers to log-ins")

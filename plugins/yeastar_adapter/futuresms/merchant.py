@@ -142,7 +142,7 @@ def _read_tokens(path: str, response: requests.Response, content: bytes) -> Toke
     try:
         pair = json.loads(content)["data"]
         access, refresh = pair["access_token"], pair["refresh_token"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Unreachable(f"{path} answered without tokens") from None
     if not (isinstance(access, str) and access.isascii() and access.isprintable() and access.strip()):
         raise Unreachable(f"{path} answered with an access token that fits no header")
