@@ -74,11 +74,11 @@ class Gateway:
     def _wait_for_route(self, path: str) -> None:
         """Several times in a row, each on a new connection: every worker of the gateway has its own copy."""
         in_a_row = 0
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while in_a_row < 5:
             answer = requests.get(self.proxy_url + path, headers={"Connection": "close"}, timeout=10)
             in_a_row = in_a_row + 1 if answer.status_code == 200 else 0
-            assert time.monotonic() < deadline, "the configuration is not in force 30 s after POST /config"
+            assert time.monotonic() < deadline, "the configuration is not in force 90 s after POST /config"
             if not in_a_row:
                 time.sleep(0.01)
 
