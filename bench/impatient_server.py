@@ -11,8 +11,8 @@ from gevent import monkey
 
 monkey.patch_all()
 
+from kong_plugin_server import process  # noqa: E402
 from yeastar_adapter.__main__ import main  # noqa: E402
-from yeastar_adapter.gateway import process  # noqa: E402
 
 if __name__ == "__main__":
     process.Bounds = functools.partial(process.Bounds, **json.loads(os.environ["SOAK_BOUNDS"]))  # type: ignore

@@ -23,7 +23,7 @@ def main() -> None:
     """Serve; kong-pdk's `kong.response.exit` returns, so what ends a handler there is added here."""
     from kong_pdk.cli import start_dedicated_server
     from yeastar_adapter import __version__
-    from yeastar_adapter.gateway.call import Call
+    from yeastar_adapter.call import Call
     from yeastar_adapter.plugin import Plugin
     from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 

@@ -24,7 +24,7 @@ PARTS = (
     ("Merchant session", ("yeastar_adapter/futuresms/", "yeastar_adapter/integration")),
     ("logs and metrics", ("yeastar_adapter/observability/",)),
     ("flow of the request", ("yeastar_adapter/plugin", "yeastar_adapter/gateway/call")),
-    ("protocol: sending", ("yeastar_adapter/gateway/connection.py:send",)),
+    ("protocol: sending", ("kong_plugin_server/connection.py:send",)),
     ("protocol: reading", ("yeastar_adapter/gateway/connection", "yeastar_adapter/gateway/server")),
     ("protocol: PDK calls", ("yeastar_adapter/gateway/",)),
 )

@@ -20,7 +20,7 @@ from typing import Any
 import gevent
 import msgpack
 from gevent import socket
-from yeastar_adapter.gateway.bounds import Bounds
+from kong_plugin_server.bounds import Bounds
 
 from . import processes, traffic
 from .load import LAST_CALLS, Request, call, start_instance

@@ -21,8 +21,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "plugins" / "yeastar_adapter"
-INSTALLED = re.compile(r"(yeastar_adapter/|kong_yeastar_adapter-[^/]+\.dist-info/)")
+PLUGINS = ROOT / "plugins"
+PACKAGE = PLUGINS / "yeastar_adapter"
+INSTALLED = re.compile(
+    r"((yeastar_adapter|kong_plugin_server|kong_declarative|yeastarctl)/|kong_yeastar_adapter-[^/]+\.dist-info/)"
+)
 SDIST = ("plugins/", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "PKG-INFO", ".gitignore")
 
 
@@ -55,8 +58,8 @@ def check_wheel(wheel: Path) -> None:
     if strange:
         raise DistributionError(f"the wheel holds more than the plugin: {_some(strange)}")
     expected = {
-        f"yeastar_adapter/{path.relative_to(PACKAGE).as_posix()}"
-        for path in PACKAGE.rglob("*")
+        path.relative_to(PLUGINS).as_posix()
+        for path in PLUGINS.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     missing = sorted(expected - names)

@@ -17,7 +17,7 @@ from pictures import PICTURES
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
-LUA = ROOT / "plugins/yeastar_adapter/ctl/check/lua"
+LUA = ROOT / "plugins/yeastarctl/check/lua"
 
 
 def outputs() -> Iterator[tuple[Path, str]]:

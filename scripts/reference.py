@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-from yeastar_adapter.ctl import main as yeastarctl
-from yeastar_adapter.ctl.catalogue import EXPLANATIONS, NOT_YEASTAR, Explanation
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.schema import SCHEMA
 from yeastar_adapter.translation import BY_ERROR_CODE, TABLE
 from yeastar_adapter.yeastar.errors import CATALOGUE, Error, Refusal
 from yeastar_adapter.yeastar.message import Message
+from yeastarctl import main as yeastarctl
+from yeastarctl.catalogue import EXPLANATIONS, NOT_YEASTAR, Explanation
 
 Attributes = Mapping[str, Any]
 
@@ -110,6 +110,9 @@ BESIDE = {
     "config.order": "The order that a message becomes.",
     "config.merchant": "The FutureSMS Merchant account that sends, for every consumer without one of its own.",
     "config.rate_limit": "Limits of each consumer that has none of its own, and where they are counted.",
+    "config.recipients": "Where messages may go.",
+    "config.consumers.recipients": "Instead of `recipients` below.",
+    "config.delivery_reports": "Reports of FutureSMS about what became of each order.",
     "config.log": "What the adapter writes to Kong's error log.",
     "config.metrics": "Numbers for Prometheus.",
     "config.consumers.merchant": "Instead of `merchant` below, setting by setting.",

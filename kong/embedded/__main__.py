@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kong.embedded import declarative
+from kong_declarative import declarative
+from kong_declarative.configuration import Configuration, Store
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.plugin_catalogue import PluginDefinition
+
 from kong.embedded.conf import GatewaySettings, load_settings
-from kong.embedded.configuration import Configuration, Store
-from kong.embedded.configuration_error import ConfigurationError
 from kong.embedded.gateway import ExternalServer, Gateway, ListenError, external_servers
 from kong.embedded.log import Log
-from kong.embedded.plugin_catalogue import PluginDefinition
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 
 DEFAULT_COMMANDS: dict[str, tuple[str, ...]] = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}

@@ -18,17 +18,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from kong_declarative import declarative, yaml_document
+from kong_declarative.bundled_schemas import VERSION
+from kong_declarative.configuration import Configuration, Store
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.entities import Entity
+from kong_declarative.flattened_errors import flattened_errors
+from kong_declarative.yaml_document import Document
 from ruamel.yaml import YAML
 
-from kong.embedded import admin_error, declarative, request_body, yaml_document
+from kong.embedded import admin_error, request_body
 from kong.embedded.admin_error import AdminError, method_not_allowed, not_found
-from kong.embedded.bundled_schemas import VERSION
-from kong.embedded.configuration import Configuration, Store
-from kong.embedded.configuration_error import ConfigurationError
 from kong.embedded.draft import Draft
-from kong.embedded.entities import Entity
-from kong.embedded.flattened_errors import flattened_errors
-from kong.embedded.yaml_document import Document
 
 # The largest body, as Kong's Admin API has it.
 _LARGEST_BODY = 10 * 1024 * 1024

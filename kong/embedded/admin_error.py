@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kong.embedded.configuration_error import lua_literal
+from kong_declarative.configuration_error import lua_literal
 
 
 class AdminError(Exception):

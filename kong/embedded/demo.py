@@ -18,9 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from kong_declarative.declarative import ConfigurationError, load_file
+from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
+
 from kong.embedded.child import Child, ChildError, die_with_parent
-from kong.embedded.declarative import ConfigurationError, load_file
-from kong.embedded.plugin_catalogue import PluginCatalogue, PluginDefinition
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 from kong.embedded.redis_server import RedisNotFoundError, start_redis
 from kong.embedded.substitution import PLUGIN, Declaration, DemoError, Substitution

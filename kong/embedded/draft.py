@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kong_declarative.configuration import Tables
+from kong_declarative.core_schemas import Kind
+from kong_declarative.entities import Entity
+from kong_declarative.entity_schemas import EntitySchemas
+from kong_declarative.schema import MISSING
+
 from kong.embedded import admin_error
-from kong.embedded.configuration import Tables
-from kong.embedded.core_schemas import Kind
-from kong.embedded.entities import Entity
-from kong.embedded.entity_schemas import EntitySchemas
-from kong.embedded.schema import MISSING
 
 # What happens to entities that refer to one that is deleted: everything else goes with it.
 _RESTRICTED = {("routes", "service")}

@@ -12,7 +12,8 @@ from kong.embedded.phases import LuaError
 from kong.embedded.rpc import Event, RpcClient, RpcError
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.worker import Worker
 
 _PHASES = {

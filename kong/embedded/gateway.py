@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from kong_declarative.configuration import Configuration, Store
+from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
 from kong.embedded.admin import create_admin
 from kong.embedded.bundled.prometheus import metrics
 from kong.embedded.conf import GatewaySettings
-from kong.embedded.configuration import Configuration, Store
 from kong.embedded.log import Log
-from kong.embedded.plugin_catalogue import PluginCatalogue, PluginDefinition
 from kong.embedded.plugin_server import PluginServer, PluginServerDefinition
 from kong.embedded.router import Router
 from kong.embedded.server import ClientConnection

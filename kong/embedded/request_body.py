@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
+from kong_declarative.schema import Field, Schema
 
 from kong.embedded.admin_error import refused
-from kong.embedded.schema import Field, Schema
 
 _STEP = re.compile(r"[^.\[\]]+|\[\d*\]")
 

@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kong.embedded import request_path, route_regex
-from kong.embedded.configuration import Configuration
-from kong.embedded.entities import Route, Service
-from kong.embedded.request_path import octets
+from kong_declarative import request_path, route_regex
+from kong_declarative.configuration import Configuration
+from kong_declarative.entities import Route, Service
+from kong_declarative.request_path import octets
 
 # Kong's namespace for the parts of a route whose paths differ in kind or length.
 _PARTS = uuid.UUID("7f145bf9-0dce-4f91-98eb-debbce4b9f6b")

@@ -17,7 +17,8 @@ from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.upstream import BodyBroken, Connection, Head, UpstreamFailure
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.worker import Handler
 
 # Part of the answer, or None for "the connection has to be cut here".

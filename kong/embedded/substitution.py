@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kong_declarative.vault import EnvironmentVault, Reference, UnresolvedReference, is_reference
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from yeastar_adapter.schema import OPTIONAL
-
-from kong.embedded.vault import EnvironmentVault, Reference, UnresolvedReference, is_reference
 
 PLUGIN = "yeastar-adapter"
 

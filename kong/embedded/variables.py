@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kong_declarative.request_path import normalise
+
 from kong.embedded import errors
 from kong.embedded.exchange import Exchange, now_ms
 from kong.embedded.phases import LuaError
-from kong.embedded.request_path import normalise
 
 
 def _read_only(name: str) -> LuaError:

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kong_declarative.configuration import Configuration
+from kong_declarative.entities import WORKSPACE_ID, PluginInstance
+from kong_declarative.plugin_catalogue import PluginDefinition
+
 from kong.embedded import phases
 from kong.embedded.bundled import BUNDLED
 from kong.embedded.bundled.plugin import BundledPlugin
-from kong.embedded.configuration import Configuration
-from kong.embedded.entities import WORKSPACE_ID, PluginInstance
 from kong.embedded.exchange import Exchange
 from kong.embedded.external import ExternalPlugin
 from kong.embedded.log import Log
 from kong.embedded.lua import Lua
-from kong.embedded.plugin_catalogue import PluginDefinition
 from kong.embedded.proxy import Resolver
 from kong.embedded.router import Router
 from kong.embedded.rpc import RpcClient

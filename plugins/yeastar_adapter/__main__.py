@@ -10,7 +10,7 @@ def main(argv: list[str] | None = None) -> int:
     """Serve the plugin, or describe it (`-dump`). Returns the exit status."""
     # Kong's worker may be gone before the rest is loaded.
     parent = os.getppid()
-    from .gateway.stderr import reserve_standard_descriptors
+    from kong_plugin_server.stderr import reserve_standard_descriptors
 
     reserve_standard_descriptors()
     # Before anything that makes sockets, locks or threads is imported: a handler that waits must hold up
@@ -19,11 +19,12 @@ def main(argv: list[str] | None = None) -> int:
 
     monkey.patch_all()
 
+    from kong_plugin_server.process import serve
+    from kong_plugin_server.server import PluginSpec
+
     from . import __version__
+    from .call import SIGNATURE
     from .config import ConfigurationError
-    from .gateway.call import SIGNATURE
-    from .gateway.process import serve
-    from .gateway.server import PluginSpec
     from .observability import exporter
     from .plugin import Plugin
     from .schema import NAME, PRIORITY, SCHEMA

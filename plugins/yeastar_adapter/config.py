@@ -116,7 +116,7 @@ class _Reading:
             defaults=self._defaults(),
             rate_limit=_rate_limit(rate_limit),
             recipient_check=config.get("recipient_check", "possible"),
-            consumer_cache_seconds=float(config.get("consumer_cache_seconds", 60)),
+            consumer_cache_seconds=float(config.get("consumer_cache_seconds", 5)),
             log_level=logging_.get("level", "info"),
             log_format=logging_.get("format", "text"),
             metrics_listen=(config.get("metrics") or {}).get("listen"),

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .authentication import authentication_for
+from .call import HANDED_OVER, Call
 from .config import Consumer, Settings
 from .futuresms.merchant import Account
 from .futuresms.session import MerchantSession
 from .futuresms.sessions import session_of
-from .gateway.call import HANDED_OVER, Call
-from .gateway.consumers import authentication_for
 from .limits import open_limiter
 from .observability import logs
 from .observability.exporter import exporter_at

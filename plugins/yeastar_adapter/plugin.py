@@ -8,11 +8,11 @@ from time import perf_counter
 from typing import Any, NoReturn
 
 from . import retry_after
+from .call import Call
 from .config import Consumer
 from .futuresms.answer import Answer
 from .futuresms.merchant import LoginRefused, Unreachable
 from .futuresms.order import Order, read_back
-from .gateway.call import Call
 from .integration import Integration
 from .limits import LimiterUnavailable, Verdict
 from .observability import outcomes

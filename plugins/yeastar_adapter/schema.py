@@ -11,7 +11,9 @@ NAME = "yeastar-adapter"
 PRIORITY = 1000
 
 # What may be blank without anything being wrong: then it is off.
-OPTIONAL = frozenset({("metrics", "listen")})
+OPTIONAL = frozenset(
+    {("metrics", "listen"), ("delivery_reports", "public_url"), ("delivery_reports", "secret")}
+)
 
 Field = dict[str, dict[str, Any]]
 
@@ -42,6 +44,48 @@ def _windows() -> list[Field]:
     ]
 
 
+_CA_CERTIFICATES: dict[str, Any] = {
+    "type": "string",
+    "len_min": 1,
+    "description": "A PEM file with the certificates to trust; not set: the system's bundle, else certifi's.",
+}
+
+
+def _text_rules() -> list[Field]:
+    return [
+        {
+            "text_limit": {
+                "type": "integer",
+                "between": [1, 2000],
+                "description": "Longest text, in characters; not set: 2000.",
+            }
+        },
+        {
+            "sms_parts": {
+                "type": "integer",
+                "between": [1, 255],
+                "description": "Most SMS that a text may take, counted as GSM 03.38 and UCS-2 do; "
+                "not set: any number.",
+            }
+        },
+    ]
+
+
+_RECIPIENTS: dict[str, Any] = {
+    "type": "record",
+    "fields": [
+        {
+            "countries": {
+                "type": "array",
+                "elements": {"type": "string", "len_min": 2, "len_max": 2},
+                "len_min": 1,
+                "description": "Regions that messages may go to, such as `[PH, SG]`; not set: any.",
+            }
+        }
+    ],
+}
+
+
 def _merchant(timeout: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "record",
@@ -57,6 +101,7 @@ def _merchant(timeout: dict[str, Any]) -> dict[str, Any]:
                 }
             },
             {"timeout_ms": timeout},
+            {"ca_certificates": _CA_CERTIFICATES},
         ],
     }
 
@@ -99,6 +144,8 @@ _CONSUMER = {
                 "description": "FutureSMS sender by the PBX's `from`; when given, any other `from` is refused.",
             }
         },
+        *_text_rules(),
+        {"recipients": _RECIPIENTS},
         {"merchant": _merchant(_TIMEOUT)},
         {"rate_limit": {"type": "record", "fields": _windows()}},
     ],
@@ -152,6 +199,7 @@ SCHEMA: list[Field] = [
                         "description": "Where FutureSMS sends delivery reports.",
                     }
                 },
+                *_text_rules(),
             ],
         }
     },
@@ -161,6 +209,15 @@ SCHEMA: list[Field] = [
             "type": "record",
             "fields": [
                 *_windows(),
+                {
+                    "max_wait_ms": {
+                        "type": "integer",
+                        "default": 1000,
+                        "between": [0, 5000],
+                        "description": "A request that comes early waits this long for its turn, in milliseconds, "
+                        "before it is refused with 10006; 0: off.",
+                    }
+                },
                 {
                     "policy": {
                         "type": "string",
@@ -195,6 +252,7 @@ SCHEMA: list[Field] = [
                             {"database": {"type": "integer", "default": 0, "between": [0, 65535]}},
                             {"ssl": {"type": "boolean", "default": False}},
                             {"ssl_verify": {"type": "boolean", "default": True}},
+                            {"ca_certificates": _CA_CERTIFICATES},
                             {
                                 "timeout_ms": {
                                     "type": "integer",
@@ -218,10 +276,31 @@ SCHEMA: list[Field] = [
             "description": "How strictly `to` is checked: a possible length, an assigned range, a mobile range.",
         }
     },
+    {"recipients": _RECIPIENTS},
+    {
+        "delivery_reports": {
+            "type": "record",
+            "fields": [
+                {
+                    "enabled": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Ask FutureSMS for a delivery report on each order.",
+                    }
+                },
+                {
+                    "public_url": _referenceable(
+                        "Where FutureSMS reaches this gateway: `https://sms.example.com`."
+                    )
+                },
+                {"secret": _secret("Signs the addresses that reports come to; at least 32 characters.")},
+            ],
+        }
+    },
     {
         "consumer_cache_seconds": {
             "type": "number",
-            "default": 60,
+            "default": 5,
             "between": [0, 86400],
             "description": "How long a consumer read from Kong is remembered; Kong reads its database each time.",
         }

@@ -55,7 +55,7 @@ def test_links_to_headings_lead_somewhere(page: Path) -> None:
 
 
 def test_commands_in_the_documentation_exist() -> None:
-    from yeastar_adapter.ctl import main
+    from yeastarctl import main
 
     told = "\n".join(page.read_text() for page in PAGES)
     for group, command in re.findall(r"yeastarctl (key|config) ([a-z]+)", told):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    from yeastar_adapter.gateway.stderr import reserve_standard_descriptors
+    from kong_plugin_server.stderr import reserve_standard_descriptors
 
     reserve_standard_descriptors()
 
@@ -30,11 +30,11 @@ from typing import Any
 import gevent
 import greenlet
 import yeastar_adapter
+from kong_plugin_server.command_line import parse
+from kong_plugin_server.process import serve
+from kong_plugin_server.server import PluginSpec
 from yeastar_adapter import __version__
-from yeastar_adapter.gateway.call import SIGNATURE
-from yeastar_adapter.gateway.command_line import parse
-from yeastar_adapter.gateway.process import serve
-from yeastar_adapter.gateway.server import PluginSpec
+from yeastar_adapter.call import SIGNATURE
 from yeastar_adapter.plugin import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal

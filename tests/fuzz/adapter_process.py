@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    from yeastar_adapter.gateway.stderr import reserve_standard_descriptors
+    from kong_plugin_server.stderr import reserve_standard_descriptors
 
     reserve_standard_descriptors()
 
@@ -16,11 +16,11 @@ if __name__ == "__main__":
 
     monkey.patch_all()
 
+from kong_plugin_server.bounds import Bounds
+from kong_plugin_server.process import serve
+from kong_plugin_server.server import PluginSpec
 from yeastar_adapter import __version__
-from yeastar_adapter.gateway.bounds import Bounds
-from yeastar_adapter.gateway.call import SIGNATURE
-from yeastar_adapter.gateway.process import serve
-from yeastar_adapter.gateway.server import PluginSpec
+from yeastar_adapter.call import SIGNATURE
 from yeastar_adapter.plugin import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal

@@ -12,7 +12,8 @@ from kong.embedded.bundled.plugin import BundledPlugin
 from kong.embedded.pdk import log, request, response, service
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
     from kong.embedded.worker import Worker
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from kong.embedded.bundled.plugin import BundledPlugin
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
     from kong.embedded.lua import Chunk
     from kong.embedded.worker import Worker

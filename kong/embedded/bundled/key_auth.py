@@ -10,7 +10,8 @@ from kong.embedded.bundled.plugin import BundledPlugin
 from kong.embedded.pdk import client, request, response, service
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
 
 _HEADERS = {

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
     from kong.embedded.worker import Worker
 

@@ -11,7 +11,8 @@ from kong.embedded.bundled.plugin import BundledPlugin
 from kong.embedded.pdk import request, response
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
 
 # Seconds of a period, for RateLimit-Reset; a month and a year are Kong's.

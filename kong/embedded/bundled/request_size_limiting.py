@@ -9,7 +9,8 @@ from kong.embedded.bundled.plugin import BundledPlugin
 from kong.embedded.pdk import response
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
 
 _UNITS = {"bytes": 1, "kilobytes": 1024, "megabytes": 1024 * 1024}

@@ -12,7 +12,8 @@ from kong.embedded.bundled.plugin import BundledPlugin
 from kong.embedded.pdk import node, request, response
 
 if TYPE_CHECKING:
-    from kong.embedded.entities import PluginInstance
+    from kong_declarative.entities import PluginInstance
+
     from kong.embedded.exchange import Exchange
 
 _MESSAGES = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from kong_declarative.request_path import normalise
+
 from kong.embedded import phases
 from kong.embedded.exchange import Exchange
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError
-from kong.embedded.request_path import normalise
 from kong.embedded.values import Array, from_json, is_number, is_string, is_table, octets, text
 
 BODY = phases.REWRITE | phases.ACCESS | phases.RESPONSE | phases.ERROR | phases.ADMIN_API

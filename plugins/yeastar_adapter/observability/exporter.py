@@ -14,11 +14,10 @@ from weakref import WeakValueDictionary
 
 import gevent
 from gevent import socket
-
-from ..gateway.listener import CannotListen, Listener
+from kong_plugin_server.listener import CannotListen, Listener
 
 if TYPE_CHECKING:
-    from ..gateway.server import Server
+    from kong_plugin_server.server import Server
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import gevent
+from kong_plugin_server.statistics import Histogram
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -21,12 +22,11 @@ from prometheus_client.samples import Sample
 from .. import __version__
 from ..futuresms.session import MerchantSession
 from ..futuresms.sessions import open_sessions
-from ..gateway.statistics import Histogram
 from ..limits import limiters
 from . import outcomes
 
 if TYPE_CHECKING:
-    from ..gateway.server import Server
+    from kong_plugin_server.server import Server
 
 _PREFIX = "yeastar_adapter_"
 

@@ -8,9 +8,9 @@ from enum import Enum
 from time import time
 from typing import Any
 
+from ..call import Call
 from ..futuresms.answer import Answer
 from ..futuresms.order import Order
-from ..gateway.call import Call
 from ..yeastar.endpoints import Endpoint, endpoint_of
 from ..yeastar.errors import (
     AUTHENTICATION_FAILED,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from yeastar_adapter.ctl import main
+from yeastarctl import main
 
 KEY = "ystr_test_0123456789abcdefghijklmnopqrstuv"
 Cli = Callable[..., Result]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from yeastar_adapter.ctl.check.checker import check_files
-from yeastar_adapter.ctl.check.finding import Finding
-from yeastar_adapter.ctl.key import digest
+from yeastarctl.check.checker import check_files
+from yeastarctl.check.finding import Finding
+from yeastarctl.key import digest
 
 from tests.unit.ctl.conftest import Cli
 
@@ -274,7 +274,7 @@ def test_a_fault_is_found(check: Check, rule: str, severity: str, edit: Edit) ->
 
 
 def test_every_rule_that_the_checks_can_report_is_tested() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "plugins/yeastar_adapter/ctl/check").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "plugins/yeastarctl/check").glob("*.py"))
     tested = {rule for rule, _, _ in FAULTS} | {"key-repeated", "yaml", "not-kong", "refused"}
     tested |= {"key-names", "hide-credentials"}
     known = set(re.findall(r'(?:error|warning|finding)\(\s*"([a-z-]+)"', source)) | {"yaml"}

@@ -14,10 +14,10 @@ from typing import Any
 import msgpack
 import pytest
 from ruamel.yaml import YAML
-from yeastar_adapter.ctl.doctor import futuresms, plugin_server, redis_server
-from yeastar_adapter.ctl.doctor.line import Line
 from yeastar_adapter.futuresms.merchant import Account
 from yeastar_adapter.limits.settings import RedisSettings
+from yeastarctl.doctor import futuresms, plugin_server, redis_server
+from yeastarctl.doctor.line import Line
 
 from kong.embedded.child import Child
 from tests.harness.redis import RedisServer

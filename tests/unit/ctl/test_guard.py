@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from yeastar_adapter.ctl.check.functions import shipped
+from yeastarctl.check.functions import shipped
 
 from tests.unit.ctl.conftest import Cli
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from yeastar_adapter.ctl.check.document import Node
-from yeastar_adapter.ctl.check.schema import faults, field_at
-from yeastar_adapter.ctl.check.vault import Environment, Reference
+from kong_declarative.schema import Schema
 from yeastar_adapter.schema import SCHEMA
-
-from kong.embedded.schema import Schema
+from yeastarctl.check.document import Node
+from yeastarctl.check.schema import faults, field_at
+from yeastarctl.check.vault import Environment, Reference
 
 KONG = Schema(
     {"fields": [{"config": {"type": "record", "required": True, "fields": SCHEMA}}]}, records_required=True
@@ -139,7 +138,7 @@ def test_fields_are_found_by_their_path() -> None:
     ],
 )
 def test_references_resolve_as_kong_resolves_them(text: str, value: str) -> None:
-    from kong.embedded.vault import EnvironmentVault
+    from kong_declarative.vault import EnvironmentVault
 
     assert Environment(VARIABLES, {}).resolve(text) == value
     if Reference.parse(text):

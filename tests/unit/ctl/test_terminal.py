@@ -18,7 +18,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
         name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM")
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "yeastar_adapter.ctl", *arguments],
+        [sys.executable, "-m", "yeastarctl", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=subprocess.DEVNULL,

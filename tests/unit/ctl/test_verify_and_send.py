@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from yeastar_adapter.ctl.catalogue import EXPLANATIONS
-from yeastar_adapter.ctl.latency import summary
-from yeastar_adapter.ctl.send import is_loopback
 from yeastar_adapter.yeastar.errors import CATALOGUE, Error
+from yeastarctl.catalogue import EXPLANATIONS
+from yeastarctl.latency import summary
+from yeastarctl.send import is_loopback
 
 from tests.unit.ctl.conftest import KEY, AnsweringServer, Cli, refusal
 

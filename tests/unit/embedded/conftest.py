@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from kong.embedded.plugin_catalogue import PluginCatalogue, PluginDefinition
+from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
 PBX_PLUGIN = PluginDefinition(
     name="pbx",

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
+from kong_declarative.configuration import Configuration, Store
+from kong_declarative.plugin_catalogue import PluginCatalogue
 
 from kong.embedded.admin import create_admin
-from kong.embedded.configuration import Configuration, Store
-from kong.embedded.plugin_catalogue import PluginCatalogue
 
 KONG_YML = """\
 _format_version: "3.0"

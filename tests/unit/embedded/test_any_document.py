@@ -7,11 +7,11 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from kong_declarative import core_schemas, declarative
+from kong_declarative.configuration_error import ConfigurationError, lua_literal
+from kong_declarative.flattened_errors import flattened_errors
+from kong_declarative.plugin_catalogue import PluginCatalogue
 
-from kong.embedded import core_schemas, declarative
-from kong.embedded.configuration_error import ConfigurationError, lua_literal
-from kong.embedded.flattened_errors import flattened_errors
-from kong.embedded.plugin_catalogue import PluginCatalogue
 from kong.embedded.router import Router
 
 _KINDS = tuple(core_schemas.KINDS)

@@ -6,10 +6,9 @@ import json
 from typing import Any
 
 import pytest
-
-from kong.embedded import declarative
-from kong.embedded.configuration_error import ConfigurationError
-from kong.embedded.plugin_catalogue import PluginCatalogue
+from kong_declarative import declarative
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.plugin_catalogue import PluginCatalogue
 
 
 def load(catalogue: PluginCatalogue, name: str, config: dict[str, Any]) -> dict[str, Any]:

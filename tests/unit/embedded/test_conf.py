@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kong_declarative.configuration_error import ConfigurationError
 
 from kong.embedded.conf import GatewaySettings, load_settings
-from kong.embedded.configuration_error import ConfigurationError
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import json
 from typing import Any
 
 import pytest
-
-from kong.embedded import declarative
-from kong.embedded.configuration import Configuration, Store
-from kong.embedded.plugin_catalogue import PluginCatalogue
+from kong_declarative import declarative
+from kong_declarative.configuration import Configuration, Store
+from kong_declarative.plugin_catalogue import PluginCatalogue
 
 
 def load(catalogue: PluginCatalogue, **declared: Any) -> Configuration:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from kong.embedded import declarative
-from kong.embedded.configuration import Configuration
-from kong.embedded.configuration_error import ConfigurationError
-from kong.embedded.plugin_catalogue import PluginCatalogue
+from kong_declarative import declarative
+from kong_declarative.configuration import Configuration
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.plugin_catalogue import PluginCatalogue
 
 Load = Callable[..., Configuration]
 

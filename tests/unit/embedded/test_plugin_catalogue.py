@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-
-from kong.embedded.configuration_error import ConfigurationError
-from kong.embedded.plugin_catalogue import PluginCatalogue, PluginDefinition
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
 
 def dump(fields: list[Any], **more: Any) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from kong.embedded.request_path import escape, normalise, octets, without_query
+from kong_declarative.request_path import escape, normalise, octets, without_query
 
 
 @pytest.mark.parametrize(

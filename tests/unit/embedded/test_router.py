@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from kong_declarative import declarative
+from kong_declarative.plugin_catalogue import PluginCatalogue
 
-from kong.embedded import declarative
-from kong.embedded.plugin_catalogue import PluginCatalogue
 from kong.embedded.router import Match, Router
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from kong.embedded.schema import Schema
+from kong_declarative.schema import Schema
 
 
 def errors(fields: list[dict[str, Any]], value: dict[str, Any], **more: Any) -> dict[str, Any]:

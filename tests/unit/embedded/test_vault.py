@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-
-from kong.embedded.vault import EnvironmentVault, is_reference
+from kong_declarative.vault import EnvironmentVault, is_reference
 
 ENVIRON = {
     "MY_KEY": "s3cret",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from kong.embedded.configuration_error import ConfigurationError
-from kong.embedded.yaml_document import parse
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.yaml_document import parse
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    from yeastar_adapter.gateway.stderr import reserve_standard_descriptors
+    from kong_plugin_server.stderr import reserve_standard_descriptors
 
     reserve_standard_descriptors()
 
@@ -27,9 +27,9 @@ from typing import Any
 
 import gevent
 from kong_pdk.exception import PDKException
-from yeastar_adapter.gateway.bounds import Bounds
-from yeastar_adapter.gateway.process import serve
-from yeastar_adapter.gateway.server import PluginSpec
+from kong_plugin_server.bounds import Bounds
+from kong_plugin_server.process import serve
+from kong_plugin_server.server import PluginSpec
 
 LAST_RESORT = (500, '{"errors": [{"code": "10007"}]}', {"Content-Type": "application/json"})
 SCHEMA = [{"journal": {"type": "string"}}]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from yeastar_adapter.gateway import command_line
-from yeastar_adapter.gateway.command_line import parse, socket_path
+from kong_plugin_server import command_line
+from kong_plugin_server.command_line import parse, socket_path
 
 
 def path_of(*argv: str, **environment: str) -> str:

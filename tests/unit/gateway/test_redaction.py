@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yeastar_adapter.gateway.redaction import Redactor
+from kong_plugin_server.redaction import Redactor
 
 
 def test_secret_settings_are_masked_wherever_they_stand() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from yeastar_adapter.gateway.family import is_running, nginx_master
+from kong_plugin_server.family import is_running, nginx_master
 
 from .conftest import COMMAND, ROOT, PluginProcess, eventually
 

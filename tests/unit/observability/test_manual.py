@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from yeastar_adapter.gateway.statistics import Statistics
+from kong_plugin_server.statistics import Statistics
 from yeastar_adapter.limits import RateLimitSettings, RedisSettings, open_limiter
 from yeastar_adapter.observability import outcomes
 from yeastar_adapter.observability.metrics import registry_of

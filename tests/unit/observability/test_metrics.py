@@ -7,11 +7,11 @@ from typing import Any
 
 import gevent
 import pytest
+from kong_plugin_server.statistics import Histogram, Statistics
 from prometheus_client import CollectorRegistry, generate_latest
 from yeastar_adapter import __version__
 from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Tokens
 from yeastar_adapter.futuresms.session import MerchantSession
-from yeastar_adapter.gateway.statistics import Histogram, Statistics
 from yeastar_adapter.limits import RateLimitSettings, RedisSettings, open_limiter
 from yeastar_adapter.observability import metrics
 from yeastar_adapter.observability.counts import Counts

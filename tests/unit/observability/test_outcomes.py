@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from yeastar_adapter.call import Call
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.order import Order
-from yeastar_adapter.gateway.call import Call
 from yeastar_adapter.observability import outcomes
 from yeastar_adapter.observability.counts import CONSUMERS, OTHER, Counts
 from yeastar_adapter.observability.logs import FIELDS
