@@ -77,6 +77,7 @@ class PluginServer:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
+        self._command = (*definition.command, *_prefix_option(definition, prefix))
         self._stopping = False
         self._deaths = 0
         self._last_words = ""
@@ -113,7 +114,7 @@ class PluginServer:
             self._log.notice(f"[pluginserver] starting pluginserver process for {self.definition.name}")
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self.definition.command,
+                    *self._command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -172,6 +173,15 @@ class PluginServer:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+
+def _prefix_option(definition: PluginServerDefinition, prefix: str) -> tuple[str, ...]:
+    """Beneath Kong a server finds the prefix in the title of nginx's master; here it has to be told."""
+    if not {"-p", "-kong-prefix", "--kong-prefix"}.isdisjoint(definition.command):
+        return ()
+    if definition.socket == os.path.join(prefix, f"{definition.name}.socket"):
+        return ("-p", prefix)
+    return ("-p", prefix, "--socket-name", definition.socket)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from .family import PROC, nginx_master, title_of
+from .process_tree import prefix_of_nginx
 
-DEFAULT_PREFIX = Path("/usr/local/kong")
 KONG_ENV = ".kong_env"
 """The file in its prefix in which Kong leaves the settings that it runs with."""
+
+
+class NoPrefix(Exception):
+    """Nobody says where Kong looks for the socket. A guess might be another Kong's."""
+
+    def __str__(self) -> str:
+        return (
+            "no prefix: this process was not started by Kong's nginx, so give Kong's prefix with -p PREFIX or "
+            "KONG_PREFIX"
+        )
 
 
 def parse(name: str, version: str, argv: list[str] | None) -> argparse.Namespace:
@@ -25,13 +32,18 @@ def parse(name: str, version: str, argv: list[str] | None) -> argparse.Namespace
         "-kong-prefix",
         dest="prefix",
         type=Path,
-        help="Kong's prefix, where the socket is made (default: $KONG_PREFIX, or the working directory "
-        f"if it is a prefix, or {DEFAULT_PREFIX})",
+        help="Kong's prefix, where the socket is made (default: $KONG_PREFIX, or that of the Kong whose nginx "
+        "has started this process)",
     )
     parser.add_argument(
         "--socket-name",
         dest="socket_name",
         help=f"the socket's name in the prefix (default: {name}.socket, where Kong looks for it)",
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the place of a server that another Kong, or nobody's, has at the socket",
     )
     parser.add_argument(
         "-v",
@@ -54,46 +66,36 @@ def log_level(verbose: int) -> int:
     return logging.DEBUG if verbose else logging.INFO
 
 
-def socket_path(name: str, options: argparse.Namespace, environment: Mapping[str, str]) -> str:
+def socket_path(
+    name: str, options: argparse.Namespace, environment: Mapping[str, str], master: int | None
+) -> str:
     """Where Kong will connect to, as far as anybody says so: option, environment, Kong's settings, Kong's
-    default.
+    default in the prefix of the nginx with this `master` process. Raises NoPrefix.
 
-    Kong starts its plugin servers with an empty environment, in its prefix.
+    Kong starts its plugin servers with an empty environment.
     """
     setting = f"pluginserver_{name.replace('-', '_')}_socket"
-    prefix = options.prefix or _prefix(environment)
+    if options.prefix is None and not options.socket_name:
+        path = environment.get(f"KONG_{setting.upper()}")
+        if path:
+            return path
+    prefix = options.prefix or _prefix(environment, master)
     if options.socket_name:
         return str(prefix / options.socket_name)
     if options.prefix is None:
-        said = environment.get(f"KONG_{setting.upper()}") or _kong_setting(prefix, setting)
-        if said:
-            return said
+        path = _kong_setting(prefix, setting)
+        if path:
+            return path
     return str(prefix / f"{name}.socket")
 
 
-def _prefix(environment: Mapping[str, str]) -> Path:
+def _prefix(environment: Mapping[str, str], master: int | None) -> Path:
     if environment.get("KONG_PREFIX"):
         return Path(environment["KONG_PREFIX"])
-    of_nginx = prefix_of_nginx(os.getppid())
-    if of_nginx is not None:
-        return of_nginx
-    here = Path.cwd()
-    if any((here / mark).exists() for mark in (KONG_ENV, "nginx-kong.conf", "nginx.conf", "pids")):
-        return here
-    return DEFAULT_PREFIX if DEFAULT_PREFIX.is_dir() else here
-
-
-def prefix_of_nginx(pid: int, proc: Path = PROC) -> Path | None:
-    """The prefix that Kong's nginx was started with, of which `pid` is a worker; None for any other process.
-
-    The working directory tells it only where Kong was started there. A container's entry point starts nginx in
-    `/`, with the prefix as its option `-p`, which the master keeps in its title.
-    """
-    master = nginx_master(pid, proc)
-    if master is None:
-        return None
-    option = re.search(r" -p (/\S+)", title_of(master, proc))
-    return Path(option[1]) if option else None
+    prefix = prefix_of_nginx(master) if master is not None else None
+    if prefix is None:
+        raise NoPrefix
+    return prefix
 
 
 def _kong_setting(prefix: Path, setting: str) -> str | None:

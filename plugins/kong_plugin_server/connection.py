@@ -158,6 +158,10 @@ class Connection:
             self._write_watcher.start(self._writable)
         return True
 
+    @property
+    def has_unsent(self) -> bool:
+        return bool(self._unsent)
+
     def _writable(self) -> None:
         try:
             sent = self._send(self._unsent)

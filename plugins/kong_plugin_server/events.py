@@ -178,6 +178,8 @@ class Events:
         self.handlers = 0
         """Greenlets that run, wait, unwind, or are kept for the next event."""
         self._unwinding: dict[Event, float] = {}
+        self.on_close: Callable[[Connection], object] | None = None
+        """Called when an event is over, with the connection of its last message."""
         self._last_resort = call_head("kong.response.exit") + encode(last_resort)
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.
         self._next_id = secrets.randbits(52)
@@ -187,6 +189,10 @@ class Events:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def connections(self) -> set[Connection]:
+        """Those that the last message of an open event has come on."""
+        return {event.connection for event in self._open.values()}
 
     def stay_awake(self) -> None:
         """Let the event loop look for Kong's next step without going to sleep, for as long as a step takes.
@@ -273,6 +279,8 @@ class Events:
             durations = self.statistics.durations[event.phase] = Histogram()
         durations.observe(monotonic() - event.started)
         event.instance.leave()
+        if self.on_close is not None:
+            self.on_close(event.connection)
 
     def keep(self, event: Event) -> bool:
         """Take a greenlet back whose handler is done. False when there are enough: then it ends."""

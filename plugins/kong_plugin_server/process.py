@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 from . import stderr
 from .bounds import Bounds
-from .command_line import log_level, parse, socket_path
+from .command_line import NoPrefix, log_level, parse, socket_path
 from .listener import CannotListen, Listener
+from .process_tree import nginx_master
 from .server import PluginSpec, Server
+from .takeover import TakeoverRule
 
 log = logging.getLogger(__name__)
 
@@ -41,22 +43,26 @@ def serve(
         return 0
     stderr.take_over(log_level(options.verbose))
     _allow_many_descriptors()
-    path = socket_path(spec.name, options, os.environ)
+    master = nginx_master(parent)
     try:
-        listener = Listener(path)
-    except CannotListen as failure:
+        path = socket_path(spec.name, options, os.environ, master)
+        takeover = TakeoverRule(master or parent or None, options.take_over)
+        server = Server(spec, bounds or Bounds(), Listener(path), takeover, parent)
+        if observe is not None:
+            observe(server)
+        _keep_what_is_loaded()
+        server.run()
+    except (NoPrefix, CannotListen) as failure:
         sys.stderr.write(f"{spec.name}: {failure}\n")
         return 1
-    # What is there now stays: a full collection that looks at it all would hold the event loop up for 50 ms.
-    gc.collect()
-    gc.freeze()
-    log.info("%s %s serves at %s", spec.name, spec.version, path)
-    server = Server(spec, bounds or Bounds(), listener, parent)
-    if observe is not None:
-        observe(server)
-    server.run()
     log.info("stopped")
     return 0
+
+
+def _keep_what_is_loaded() -> None:
+    """A full collection that looks at all that is there now would hold the event loop up for 50 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def _allow_many_descriptors() -> None:

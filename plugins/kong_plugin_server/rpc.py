@@ -21,6 +21,10 @@ MULTIPLEXED = "multiplexed"
 """The notification that requests on this connection do not wait for each other. Kong's never comes with
 it."""
 
+IDENTIFY = "server.Identify"
+"""What one plugin server asks another: `{"Pid": process id, "Gateway": process id of what it was started by}`. Kong
+does not ask."""
+
 READ_AHEAD = 4096
 """Bytes that a decoder sets aside at first."""
 

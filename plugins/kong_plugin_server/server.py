@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any
 
 import gevent
-from gevent.event import Event as Occurrence
+from gevent.event import Event
 from greenlet import greenlet
 
 from .bounds import Bounds
 from .connection import Connection, Method
 from .events import BEAT, Events, LastResort, Stuck, UnknownEvent
-from .family import is_running, nginx_master
 from .instances import PHASES, Instance, Instances, UnknownInstance
-from .listener import Listener
+from .listener import CannotListen, Listener, connect
 from .pdk import PDKError
-from .predecessor import Predecessor
+from .process_tree import is_nginx_master, nginx_master
 from .redaction import Redactor
-from .rpc import error, result
+from .rpc import IDENTIFY, error, result
 from .stall import StallGuard
 from .statistics import Statistics
+from .takeover import NewServer, OldServer, TakeoverRule
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +74,16 @@ class PluginSpec:
 
 class Server:
     """Serves one plugin on one socket, in the event loop of the thread that calls `run`; ends with the
-    process `parent`."""
+    process `parent`.
 
-    def __init__(self, spec: PluginSpec, bounds: Bounds, listener: Listener, parent: int) -> None:
+    takeover: whether the place of a server may be taken that listens at the socket's path already.
+    """
+
+    def __init__(
+        self, spec: PluginSpec, bounds: Bounds, listener: Listener, takeover: TakeoverRule, parent: int
+    ) -> None:
         self.spec = spec
+        self.takeover = takeover
         self.bounds = bounds
         self.statistics = Statistics()
         self.instances = Instances()
@@ -95,48 +102,125 @@ class Server:
             "plugin.InstanceStatus": self._instance_status,
             "plugin.GetStatus": self._get_status,
             "plugin.GetPluginInfo": self._get_plugin_info,
+            IDENTIFY: self._identify,
         }
         self._methods.update({f"plugin.Step{kind}": self.events.step for kind in STEPS})
         self._parent = parent
+        self._master = nginx_master(parent)
         self._listener = listener
-        self._accepting = self._hub.loop.io(listener.socket.fileno(), 1)
-        self._predecessor = (
-            Predecessor(listener.predecessor, self._hub.loop, bounds.message_bytes)
-            if listener.predecessor is not None
-            else None
-        )
+        self._accepting: Any = None
+        self._old_server: OldServer | None = None
+        self._new_server: NewServer | None = None
+        self._cannot_listen = ""
+        self._starting: set[Connection] = set()
+        """Connections that a StartInstance is under way on."""
         self._draining = self._hub.loop.timer(DRAINING_BEAT, DRAINING_BEAT)
         self._stop_by: float | None = None
         self._leave_by: float | None = None
-        self._master = nginx_master(parent)
-        self._stopped = Occurrence()
+        self._stopped = Event()
 
     @property
     def is_superseded(self) -> bool:
-        """Whether the socket's path is no longer this server's, as after `kong reload`."""
-        return not self._listener.owns_path
+        """Whether another server serves at the socket's path, as after `kong reload`."""
+        return self._new_server is not None and self._new_server.serves
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, or until the process that started this one is gone.
 
         Both happen at `kong reload` too, often before the next server listens: then this one serves on until it has
-        been superseded.
+        been superseded. Raises CannotListen.
         """
-        loop = self._hub.loop
-        signals = [loop.signal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        for watcher in signals:
+        # Before the socket is taken: a signal would end the process with the path in its name, and nobody there.
+        with self._signal_handlers():
+            self._listen()
+            watchdog = StallGuard(self._hub, self.bounds.stalled, self.bounds.stuck)
+            tick = self._hub.loop.timer(BEAT, BEAT)
+            tick.start(self._tick, watchdog)
+            try:
+                self._stopped.wait()
+            finally:
+                for watcher in (tick, self._draining):
+                    watcher.stop()
+                watchdog.close()
+                self._close()
+
+    @contextlib.contextmanager
+    def _signal_handlers(self) -> Iterator[None]:
+        watchers = [self._hub.loop.signal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        for watcher in watchers:
             watcher.start(self._asked_to_stop)
-        self._accepting.start(self._accept)
-        guard = StallGuard(self._hub, self.bounds.stalled, self.bounds.stuck)
-        beat = loop.timer(BEAT, BEAT)
-        beat.start(self._beat, guard)
         try:
-            self._stopped.wait()
+            yield
         finally:
-            for watcher in (beat, self._draining, *signals):
+            for watcher in watchers:
                 watcher.stop()
-            guard.close()
-            self._close()
+
+    def _listen(self) -> None:
+        """Take the socket's path. Raises CannotListen."""
+        replaced = self._listener.listen(self.takeover)
+        if replaced is not None:
+            self._old_server = OldServer(replaced, self._hub.loop, self.bounds.message_bytes)
+        self._start_accepting()
+        log.info("%s %s serves at %s", self.spec.name, self.spec.version, self._listener.path)
+
+    def _start_accepting(self) -> None:
+        self._accepting = self._hub.loop.io(self._listener.socket.fileno(), 1)
+        self._accepting.start(self._accept)
+
+    def _check_path(self) -> None:
+        """See to it that somebody serves at the socket's path: this server, or one that has taken its place."""
+        if self._stop_by is not None:
+            return
+        if self._listener.owns_path:
+            self._leave_to(None)
+        elif self._new_server is None or self._new_server.closed:
+            self._leave_to(None)
+            try:
+                other = connect(self._listener.path)
+            except OSError:  # it has too much to do to be asked
+                return
+            if other is None:
+                self._listen_again()
+            else:
+                self._leave_to(NewServer(other, self._hub.loop, self._check_path))
+        elif self.is_superseded:
+            if self.events.on_close is None:
+                log.info("another server serves at %s", self._listener.path)
+                self.events.on_close = self._close_if_idle
+            for connection in tuple(self.connections):
+                self._close_if_idle(connection)
+
+    def _leave_to(self, new_server: NewServer | None) -> None:
+        """Watch a server that has taken the path, or none."""
+        if self._new_server is not None:
+            self._new_server.close()
+        self._new_server = new_server
+        self.events.on_close = None
+
+    def _listen_again(self) -> None:
+        """Take the path back that was removed, or that was taken by a server that does not live."""
+        self._accept()
+        self._accepting.stop()
+        self._accepting.close()
+        try:
+            self._listener.listen(lambda _: "another server serves there")
+        except CannotListen as failure:
+            if str(failure) != self._cannot_listen:
+                self._cannot_listen = str(failure)
+                log.error("nobody listens at the socket's path any more: %s; trying until it works", failure)
+        else:
+            self._cannot_listen = ""
+            log.warning("nobody listened at %s any more: listening again", self._listener.path)
+        self._start_accepting()
+
+    def _close_if_idle(self, connection: Connection) -> None:
+        """Close a connection that nothing is under way on, so that Kong makes its next one to the new server. Else
+        workers would go on with both in turns, and start their instances at each again and again."""
+        busy = self.events.connections() | self._starting
+        if self._old_server is not None:
+            busy |= self._old_server.waiting_connections()
+        if connection not in busy and not connection.multiplexed and not connection.has_unsent:
+            connection.close()
 
     def _asked_to_stop(self) -> None:
         if self._stop_by is None and self._leave_by is None and self._has_kong and not self.is_superseded:
@@ -148,7 +232,7 @@ class Server:
     @property
     def _has_kong(self) -> bool:
         """Whether the Kong that this server belongs to goes on."""
-        return self._master is not None and is_running(self._master)
+        return self._master is not None and is_nginx_master(self._master)
 
     def stop(self) -> None:
         """Take no more connections, let running events finish, then end `run`. A second call ends them."""
@@ -171,8 +255,10 @@ class Server:
         self._stopped.set()
 
     def _close(self) -> None:
-        if self._predecessor is not None:
-            self._predecessor.close()
+        self._stop_by = 0.0
+        self._leave_to(None)
+        if self._old_server is not None:
+            self._old_server.close()
         for connection in tuple(self.connections):
             connection.close()
         for instance in self.instances:
@@ -180,9 +266,10 @@ class Server:
             with gevent.Timeout(1, False):
                 self._close_plugin(instance)
 
-    def _beat(self, guard: StallGuard) -> None:
-        guard.beat(BEAT)
+    def _tick(self, watchdog: StallGuard) -> None:
+        watchdog.beat(BEAT)
         self.events.sweep()
+        self._check_path()
         if self._stop_by is None:
             if self._leave_by is not None:
                 if self.is_superseded or not self._has_kong or monotonic() > self._leave_by:
@@ -212,11 +299,17 @@ class Server:
                     self._hub.loop,
                     self._methods,
                     self._refuse,
-                    self.connections.discard,
+                    self._connection_closed,
                     self.bounds,
                     self.statistics,
                 )
             )
+
+    def _connection_closed(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if connection.multiplexed:
+            # The server that has taken this one's place, or was about to.
+            self._check_path()
 
     def _refuse(
         self, connection: Connection, message_id: Any, arguments: Any, method: Any, failure: Exception
@@ -235,8 +328,8 @@ class Server:
         connection.send(error(message_id, message))
 
     def _sent_on(self, connection: Connection, message_id: Any, method: str, arguments: Any) -> bool:
-        predecessor = self._predecessor
-        return predecessor is not None and predecessor.forward(connection, message_id, method, arguments)
+        old_server = self._old_server
+        return old_server is not None and old_server.forward(connection, message_id, method, arguments)
 
     def _handle_event(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         event = arguments[0]
@@ -264,6 +357,7 @@ class Server:
     def _make_instance(self, connection: Connection, message_id: Any, config: Any) -> None:
         self._redact.learn(config)
         plugin = None
+        self._starting.add(connection)
         try:
             with gevent.Timeout(self.bounds.handler):
                 plugin = self.spec.plugin(config)
@@ -277,6 +371,8 @@ class Server:
                 "the plugin could not be started with this configuration: its requests are refused: %s",
                 self._redact(told),
             )
+        finally:
+            self._starting.discard(connection)
         instance = self.instances.add(config, plugin)
         self.statistics.started_instances += 1
         self._last_start = instance.started
@@ -335,6 +431,9 @@ class Server:
     def _get_plugin_info(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         self._check_name(arguments[0])
         connection.send(result(message_id, self.spec.describe()))
+
+    def _identify(self, connection: Connection, message_id: Any, _: Any) -> None:
+        connection.send(result(message_id, {"Pid": os.getpid(), "Gateway": self.takeover.gateway}))
 
     def _check_name(self, name: Any) -> None:
         if name != self.spec.name:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = ROOT / "plugins/yeastar_adapter"
+PLUGINS = ROOT / "plugins"
+SERVED = ("yeastar_adapter", "kong_plugin_server")
+"""The packages whose lines are in Kong's log."""
 MANUAL = " ".join((ROOT / "docs/operations.md").read_text().split())
 LEVELS = {"info", "warning", "error", "exception", "critical"}
 
@@ -29,13 +31,11 @@ def literals(node: ast.expr) -> str:
 
 def said() -> Iterator[tuple[str, str]]:
     """(file and line, text) of every log call at `info` or above, and of every reason of a refusal."""
-    for path in sorted(PLUGIN.rglob("*.py")):
-        if "ctl" in path.parts:
-            continue
+    for path in sorted(path for package in SERVED for path in (PLUGINS / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
-            where = f"{path.relative_to(PLUGIN)}:{node.lineno}"
+            where = f"{path.relative_to(PLUGINS)}:{node.lineno}"
             function = node.func
             if isinstance(function, ast.Attribute) and function.attr in LEVELS:
                 if isinstance(function.value, ast.Name) and function.value.id == "log":

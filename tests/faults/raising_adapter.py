@@ -2,8 +2,8 @@
 
 `python tests/faults/raising_adapter.py -p PREFIX`. The file `raise.json` in the prefix says what to do in the next
 event of a phase: `{"phase": "access", "at": 17, "what": "MemoryError"}` raises in the place of the 17th line that is
-carried out; `raised` then has that line. The engine is as it is: only lines of the plugin's own modules count, and of
-those none that cleans up after an exception.
+carried out; `raised` then has that line. Only lines of the plugin's own modules count, and of those none that cleans up
+after an exception.
 """
 
 from __future__ import annotations
@@ -40,21 +40,6 @@ from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
 HOME = Path(yeastar_adapter.__file__).parent
-ENGINE = {
-    HOME / "gateway" / f"{name}.py"
-    for name in (
-        "connection",
-        "events",
-        "instances",
-        "listener",
-        "pdk",
-        "process",
-        "rpc",
-        "server",
-        "stall",
-        "stderr",
-    )
-}
 
 
 class Unforeseen(Exception):
@@ -108,7 +93,7 @@ class Raising:
 
     def _entered(self, frame: FrameType, event: str, argument: Any) -> Any:
         path = Path(frame.f_code.co_filename)
-        return self._line if HOME in path.parents and path not in ENGINE else None
+        return self._line if HOME in path.parents else None
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line" and not is_cleaning_up(frame):

@@ -24,7 +24,7 @@ from tests.harness.kong_yml import KongYml
 from tests.harness.pbx import Answer, Pbx, violations
 from tests.harness.redis import RedisServer
 from tests.harness.stub import PASSWORD, USERNAME, StubServer
-from tests.unit.gateway.rpc_client import Worker
+from tests.unit.plugin_server.rpc_client import Worker
 
 NAME = "yeastar-adapter"
 KEY = "ystr_test_acme_manila_0123456789"

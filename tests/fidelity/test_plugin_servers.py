@@ -113,14 +113,16 @@ def _config(call: list[Any]) -> dict[str, Any]:
     return config
 
 
-def test_a_plugin_server_has_no_argument_and_no_environment_but_what_is_allowed(start: Start) -> None:
+def test_a_plugin_server_has_no_argument_but_the_prefix_and_no_environment_but_what_is_allowed(
+    start: Start,
+) -> None:
     gateway = start(
         settings={"nginx_main_env": "ALLOWED"}, environment={"ALLOWED": "yes", "SECRET": "not for plugins"}
     )
     (server,) = gateway.plugin_servers
     assert server.environ() == {"PWD": str(gateway.prefix), "ALLOWED": "yes"}
     assert server.cwd() == str(gateway.prefix)
-    assert server.cmdline()[1:] == [str(gateway.prefix.parent / "plugin.py")]
+    assert server.cmdline()[1:] == [str(gateway.prefix.parent / "plugin.py"), "-p", str(gateway.prefix)]
 
 
 def test_what_a_plugin_server_prints_is_in_the_log(start: Start) -> None:

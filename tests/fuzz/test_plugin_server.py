@@ -21,7 +21,7 @@ from tests.harness.faults import PluginServer
 from tests.harness.gateway import ROOT, wait_until
 from tests.harness.pbx import Answer, violations
 from tests.harness.stub import PASSWORD, USERNAME, StubServer
-from tests.unit.gateway.rpc_client import RpcError, Worker
+from tests.unit.plugin_server.rpc_client import RpcError, Worker
 
 from . import rpc
 from .cases import cases, count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import weakref
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from weakref import WeakValueDictionary
 
 import gevent
 from gevent import socket
-from kong_plugin_server.listener import CannotListen, Listener
+from kong_plugin_server.listener import CannotListen, Listener, PathInUse
+from kong_plugin_server.takeover import TakeoverRule
 
 if TYPE_CHECKING:
     from kong_plugin_server.server import Server
@@ -89,10 +91,13 @@ class Address:
             raise ValueError(f"'{text}' is neither HOST:PORT nor unix:/PATH")
         return cls(text, host=match["v6"] or match["host"], port=int(match["port"]))
 
-    def listen(self) -> Listening:
-        """A listening socket at this address. Raises OSError."""
+    def listen(self, takeover: TakeoverRule) -> Listening:
+        """A listening socket at this address. Raises OSError.
+
+        takeover: whose socket may be replaced at a path: the old server's after `kong reload`.
+        """
         if self.path is not None:
-            return self._listen_on_path(self.path)
+            return self._listen_on_path(self.path, takeover)
         family, kind, _, _, where = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind)
         try:
@@ -105,12 +110,14 @@ class Address:
             raise
         return Listening(listening)
 
-    def _listen_on_path(self, path: str) -> Listening:
-        # It is moved over the socket of whoever was there, such as the old server's after `kong reload`.
+    def _listen_on_path(self, path: str, takeover: TakeoverRule) -> Listening:
+        listener = Listener(path)
         try:
-            listener = Listener(path)
+            listener.listen(takeover.of_any_socket)
         except CannotListen as problem:
-            raise OSError(None, str(problem)) from None
+            listener.close()
+            code = errno.EADDRINUSE if isinstance(problem, PathInUse) else None
+            raise OSError(code, str(problem)) from None
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.socket.detach())
         return Listening(listening, listener)
 
@@ -127,6 +134,11 @@ class Listening:
             return f"unix:{self.listener.path}"
         host, port = self.socket.getsockname()[:2]
         return f"http://[{host}]:{port}/metrics" if ":" in host else f"http://{host}:{port}/metrics"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody finds it any more: its path was removed."""
+        return self.listener is not None and self.listener.is_lost
 
     def close(self) -> None:
         if self.listener is not None:
@@ -149,44 +161,47 @@ class Exporter:
 
 
 def _serve(address: Address, server: Server | None) -> None:
-    """Serve `address` until killed, or until another process has taken the plugin server's place."""
-    listening = _wait_for(address, server)
-    if listening is None:
-        return
-    web = _web_server(listening.socket, registry_application(server))
-    try:
-        web.start()
-        log.info("metrics are served at %s", listening)
-        while not _is_superseded(server):
-            gevent.sleep(RETRY)
-        log.info("metrics at %s are left to the server that has taken over", address.text)
-    finally:
-        listening.close()
-        web.stop(timeout=0)
+    """Serve `address` until killed, but for the time in which another process has the plugin server's place."""
+    while True:
+        listening = _wait_for(address, server)
+        web = _web_server(listening.socket, registry_application(server))
+        try:
+            web.start()
+            log.info("metrics are served at %s", listening)
+            while not _is_superseded(server) and not listening.is_lost:
+                gevent.sleep(RETRY)
+            if _is_superseded(server):
+                log.info("metrics at %s are left to the server that has taken over", address.text)
+        finally:
+            listening.close()
+            web.stop(timeout=0)
 
 
 def _is_superseded(server: Server | None) -> bool:
     return server is not None and server.is_superseded
 
 
-def _wait_for(address: Address, server: Server | None) -> Listening | None:
-    """A listening socket; None when there is no need for one any more."""
+def _wait_for(address: Address, server: Server | None) -> Listening:
+    """A listening socket, as soon as it can be had and is needed."""
     since = monotonic()
     warned = False
-    while not _is_superseded(server):
-        try:
-            return address.listen()
-        except OSError as problem:
-            may_pass = problem.errno == errno.EADDRINUSE and monotonic() - since < PATIENCE
-            if not may_pass and not warned:
-                warned = True
-                log.warning(
-                    "metrics cannot be served at %s: %s; trying until they can",
-                    address.text,
-                    problem.strerror or problem,
-                )
+    takeover = server.takeover if server is not None else TakeoverRule(os.getppid() or None)
+    while True:
+        if _is_superseded(server):
+            since = monotonic()
+        else:
+            try:
+                return address.listen(takeover)
+            except OSError as problem:
+                may_pass = problem.errno == errno.EADDRINUSE and monotonic() - since < PATIENCE
+                if not may_pass and not warned:
+                    warned = True
+                    log.warning(
+                        "metrics cannot be served at %s: %s; trying until they can",
+                        address.text,
+                        problem.strerror or problem,
+                    )
         gevent.sleep(RETRY)
-    return None
 
 
 def registry_application(server: Server | None) -> Application:

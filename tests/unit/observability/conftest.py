@@ -15,7 +15,7 @@ from yeastar_adapter.observability import outcomes
 from yeastar_adapter.observability.counts import Counts
 
 from kong.embedded.child import Child
-from tests.unit.gateway.rpc_client import Worker
+from tests.unit.plugin_server.rpc_client import Worker
 
 ROOT = Path(__file__).parents[3]
 KEY = "ystr_test_acme_manila_0123456789"

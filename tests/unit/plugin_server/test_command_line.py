@@ -5,17 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kong_plugin_server import command_line
-from kong_plugin_server.command_line import parse, socket_path
+from kong_plugin_server.command_line import NoPrefix, parse, socket_path
+from kong_plugin_server.process_tree import prefix_of_nginx
 
 
-def path_of(*argv: str, **environment: str) -> str:
-    return socket_path("yeastar-adapter", parse("yeastar-adapter", "1", list(argv)), environment)
-
-
-@pytest.fixture(autouse=True)
-def _no_nginx_above(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "prefix_of_nginx", lambda pid: None)
+def path_of(*argv: str, master: int | None = None, **environment: str) -> str:
+    return socket_path("yeastar-adapter", parse("yeastar-adapter", "1", list(argv)), environment, master)
 
 
 @pytest.mark.parametrize("option", ["-p", "--kong-prefix", "-kong-prefix"])
@@ -27,28 +22,39 @@ def test_the_socket_can_be_named() -> None:
     assert path_of("-p", "/run/kong", "--socket-name", "other.sock") == "/run/kong/other.sock"
 
 
-def test_the_working_directory_is_the_prefix_when_kong_lives_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mark", [".kong_env", "nginx-kong.conf", "nginx.conf", "pids"])
+def test_a_working_directory_that_looks_like_a_prefix_is_no_prefix(
+    mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ".kong_env").touch()
+    (tmp_path / mark).touch()
     monkeypatch.chdir(tmp_path)
-    assert path_of() == f"{tmp_path}/yeastar-adapter.socket"
+    with pytest.raises(NoPrefix, match=r"give Kong's prefix with -p PREFIX or KONG_PREFIX"):
+        path_of()
 
 
-def test_the_prefix_of_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".kong_env").touch()
-    monkeypatch.chdir(tmp_path)
+def test_a_name_for_the_socket_is_no_prefix() -> None:
+    with pytest.raises(NoPrefix):
+        path_of("--socket-name", "other.sock")
+
+
+def test_the_prefix_of_the_environment_is_used() -> None:
     assert path_of(KONG_PREFIX="/var/run/kong") == "/var/run/kong/yeastar-adapter.socket"
 
 
-def test_a_directory_that_is_not_kongs_is_not_taken_for_its_prefix(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kong = tmp_path / "kong"
-    kong.mkdir()
-    monkeypatch.setattr(command_line, "DEFAULT_PREFIX", kong)
-    monkeypatch.chdir(tmp_path)
-    assert path_of() == f"{kong}/yeastar-adapter.socket"
+@pytest.mark.parametrize(
+    ("title", "prefix"),
+    [
+        (
+            "nginx: master process /usr/local/openresty/nginx/sbin/nginx -p /var/run/kong -c nginx.conf",
+            "/var/run/kong",
+        ),
+        ("nginx: master process nginx -c nginx.conf -p /srv/kong 2", "/srv/kong 2"),
+    ],
+)
+def test_the_prefix_is_in_the_title_of_nginxs_master(title: str, prefix: str, tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cmdline").write_text(title)
+    assert prefix_of_nginx(7, tmp_path) == Path(prefix)
 
 
 def test_kongs_setting_for_the_socket_is_honoured_from_the_environment() -> None:

@@ -1,7 +1,9 @@
 """A plugin server process whose handlers do what a test's configuration says.
 
-`python -m tests.unit.gateway.scripted_plugin`. The configuration names a behaviour for each phase; `journal` is a
-file that handlers leave their traces in.
+`python -m tests.unit.plugin_server.scripted_plugin`. The configuration names a behaviour for each phase; `journal` is a
+file that handlers leave their traces in. With `TEST_SIGNAL_AT=STEP:SIGNAL` in its environment the process signals
+itself right before it carries out that step of all that it does to files and sockets of its prefix: a number, counted
+from 1, or one of `STEPS`.
 """
 
 from __future__ import annotations
@@ -202,7 +204,29 @@ class Plugin:
         kong.response.exit(200, str(kong.request.get_header("a")))
 
 
+STEPS = frozenset(
+    {"os.chmod", "os.listdir", "os.remove", "os.rename", "os.scandir", "socket.bind", "socket.connect"}
+)
+"""Of Python's audit events, those of a server that takes a socket's path."""
+
+
+def signal_itself(step: str, number: int, prefix: str) -> None:
+    count = 0
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal count
+        if event in STEPS and any(str(argument).startswith(prefix) for argument in arguments):
+            count += 1
+            if step in (event, str(count)):
+                os.kill(os.getpid(), number)
+
+    sys.addaudithook(audit)
+
+
 def main() -> int:
+    if "TEST_SIGNAL_AT" in os.environ:
+        step, number = os.environ["TEST_SIGNAL_AT"].split(":")
+        signal_itself(step, int(number), sys.argv[sys.argv.index("-p") + 1])
     spec = PluginSpec(Plugin, "scripted", "1.2.3", 1000, SCHEMA, LAST_RESORT)
     bounds = Bounds(**json.loads(os.environ.get("TEST_BOUNDS", "{}")))
     return serve(spec, bounds=bounds)

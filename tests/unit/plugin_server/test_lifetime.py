@@ -293,30 +293,6 @@ def test_closed_standard_streams_do_not_send_the_log_into_a_connection(prefix: P
             assert process.wait(PATIENCE) == 0
 
 
-def test_kong_starts_it_without_arguments_or_environment(prefix: Path) -> None:
-    (prefix / ".kong_env").write_text("prefix = somewhere\n")
-    log = prefix / "log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "yeastar_adapter"],
-            cwd=prefix,
-            env={"PWD": str(prefix)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            eventually(lambda: "serves at" in log.read_text(), "it does not serve")
-            with Worker(str(prefix / "yeastar-adapter.socket")) as worker:
-                info = worker.call("plugin.GetPluginInfo", "yeastar-adapter")
-            assert info["Phases"] == ["access", "response"]
-        finally:
-            process.terminate()
-            assert process.wait(PATIENCE) == 0
-
-
 def test_the_dump_is_what_kong_pdk_would_print() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "yeastar_adapter", "-dump"],

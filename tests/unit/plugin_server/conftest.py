@@ -19,7 +19,7 @@ import pytest
 from .rpc_client import PATIENCE, Worker
 
 ROOT = Path(__file__).parents[3]
-COMMAND = (sys.executable, "-m", "tests.unit.gateway.scripted_plugin")
+COMMAND = (sys.executable, "-m", "tests.unit.plugin_server.scripted_plugin")
 
 
 def eventually(condition: Callable[[], Any], what: str = "") -> Any:
@@ -125,8 +125,8 @@ def launch(prefix: Path) -> Iterator[Callable[..., PluginProcess]]:
 def serve(launch: Callable[..., PluginProcess]) -> Callable[..., PluginProcess]:
     """Starts a plugin server and waits until it says that it serves."""
 
-    def serve(*options: str, **bounds: float) -> PluginProcess:
-        server = launch(*options, **bounds)
+    def serve(*options: str, **settings: Any) -> PluginProcess:
+        server = launch(*options, **settings)
         server.wait_for_log("serves at")
         return server
 

@@ -1,0 +1,220 @@
+"""Two plugin servers of one Kong on one socket path: the old one and the new one, as after `kong reload`.
+
+The new server takes the path only from a server of the same gateway (`TakeoverRule`). Kong's old workers finish
+their requests meanwhile; what they open is a connection to the new server, and one of them may bring a step for an
+event of the old one. Such a step goes on to the old server, and its answer back (`OldServer`). The old server counts
+on the new one only when that has answered (`NewServer`).
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import logging
+import select
+import socket
+import struct
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from gevent.monkey import get_original
+
+from .connection import READ_BYTES, Connection
+from .process_tree import exists, gateway_of
+from .rpc import IDENTIFY, MULTIPLEXED, decoder, encode, error, result
+
+log = logging.getLogger(__name__)
+
+ANSWER_BYTES = 65536
+"""More than any answer to `IDENTIFY` has."""
+
+_QUESTION = encode([0, 0, IDENTIFY, []])
+
+
+class TakeoverRule:
+    """Whose place a server may take: that of a server of the same gateway, which is the same nginx master or, where
+    none is, the same parent process; of one whose gateway has ended; or of any, on demand.
+
+    A `listener.MayReplace` for a socket that speaks the plugin-server protocol.
+    """
+
+    def __init__(self, gateway: int | None, on_demand: bool = False, patience: float = 2.0) -> None:
+        """gateway: process id, None where it cannot be seen. patience: seconds that the other server may take to
+        answer."""
+        self.gateway = gateway
+        self._on_demand = on_demand
+        self._patience = patience
+
+    def __call__(self, connection: _socket.socket) -> str | None:
+        """Ask the other server, and the operating system where it does not answer. Holds up the whole process."""
+        pid = peer_pid(connection)
+        try:
+            connection.send(encode([2, MULTIPLEXED, []]) + _QUESTION)
+            answer = _answer(connection, self._patience)
+        except OSError:
+            answer = {}
+        gateway = None
+        # Process ids of another namespace say nothing here.
+        if pid is None or answer.get("Pid") == pid:
+            # What it was started by. Its parent may be init by now.
+            gateway = answer.get("Gateway")
+        if gateway is None and pid:
+            gateway = gateway_of(pid)
+        return self._judge(pid, gateway)
+
+    def of_any_socket(self, connection: _socket.socket) -> str | None:
+        """The same for a socket with another protocol: only the operating system is asked."""
+        pid = peer_pid(connection)
+        return self._judge(pid, gateway_of(pid) if pid else None)
+
+    def _judge(self, pid: int | None, gateway: int | None) -> str | None:
+        if self._on_demand:
+            return None
+        if gateway is not None and (gateway == self.gateway or not exists(gateway)):
+            return None
+        who = f"process {pid}" if pid else "another process"
+        return (
+            f"{who} serves there, and was not started by the same Kong: stop it, or give another prefix, or "
+            "--take-over to take its place"
+        )
+
+
+def peer_pid(connection: _socket.socket) -> int | None:
+    """The process that listens at the other end; 0 in another PID namespace; None where the system does not tell."""
+    credentials = struct.Struct("3i")
+    try:
+        pid: int = credentials.unpack(
+            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+        )[0]
+    except (AttributeError, OSError):
+        return None
+    return pid
+
+
+def _answer(connection: _socket.socket, seconds: float) -> dict[str, Any]:
+    """The answer to `_QUESTION`; empty when there is none in time. Raises OSError."""
+    # The event loop must not run before the socket is taken, and gevent's own would let it.
+    poll = get_original("select", "poll")()
+    poll.register(connection.fileno(), select.POLLIN)
+    messages = decoder(ANSWER_BYTES)
+    deadline = monotonic() + seconds
+    while poll.poll(max(0.0, deadline - monotonic()) * 1000):
+        chunk = connection.recv(READ_BYTES)
+        if not chunk:
+            break
+        try:
+            messages.feed(chunk)
+            for message in messages:
+                value = message[3]
+                return value if isinstance(value, dict) else {}
+        except Exception:  # noqa: BLE001 - whatever it is, it is no plugin server of ours
+            break
+    return {}
+
+
+class OldServer:
+    """The connection to the server whose path this one has taken, for everything that is sent on to it."""
+
+    def __init__(self, sock: _socket.socket, loop: Any, message_bytes: int) -> None:
+        self._socket = sock
+        self._decoder = decoder(message_bytes)
+        self._waiting: dict[int, tuple[Connection, Any]] = {}
+        self._next_id = 1
+        self._closed = False
+        self._watcher = loop.io(sock.fileno(), 1)
+        self._watcher.start(self._readable)
+
+    def forward(self, connection: Connection, message_id: Any, method: str, arguments: Any) -> bool:
+        """Send a request on, to be answered on its connection later. False when nobody is there to take
+        it."""
+        if self._closed:
+            return False
+        self._waiting[self._next_id] = (connection, message_id)
+        sent = self._send(encode([0, self._next_id, method, arguments]))
+        if not sent:
+            self._waiting.pop(self._next_id, None)
+        self._next_id += 1
+        return sent
+
+    def waiting_connections(self) -> set[Connection]:
+        """Those whose request has been sent on and is not answered."""
+        return {connection for connection, _ in self._waiting.values()}
+
+    def _send(self, message: bytes) -> bool:
+        # All or nothing: the other end is a server on this machine that reads at once.
+        try:
+            if self._socket.send(message) == len(message):
+                return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    def _readable(self) -> None:
+        try:
+            chunk = self._socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self.close()
+            return
+        try:
+            self._decoder.feed(chunk)
+            for _, message_id, failure, value in self._decoder:
+                if message_id == 0:  # the answer to `_QUESTION`, too late
+                    continue
+                connection, asked = self._waiting.pop(message_id)
+                connection.send(error(asked, failure) if failure is not None else result(asked, value))
+        except Exception as problem:  # noqa: BLE001 - it talks nonsense: do without it
+            log.warning("the server before this one is not understood: %s", type(problem).__name__)
+            self.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._watcher.stop()
+        self._watcher.close()
+        self._socket.close()
+        for connection, message_id in self._waiting.values():
+            connection.send(error(message_id, "the plugin server of this event is gone"))
+        self._waiting.clear()
+
+
+class NewServer:
+    """A connection to the server that has taken this one's path, held to notice when it serves and when it ends."""
+
+    def __init__(self, sock: _socket.socket, loop: Any, on_change: Callable[[], object]) -> None:
+        self._socket = sock
+        self._on_change = on_change
+        self.serves = False
+        """It has answered: Kong is in good hands."""
+        self.closed = False
+        self._watcher = loop.io(sock.fileno(), 1)
+        self._watcher.start(self._readable)
+        with contextlib.suppress(OSError):
+            sock.send(_QUESTION)
+
+    def _readable(self) -> None:
+        try:
+            answered = bool(self._socket.recv(ANSWER_BYTES))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            answered = False
+        if answered:
+            self.serves = True
+        else:
+            self.close()
+        self._on_change()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.serves = False
+            self._watcher.stop()
+            self._watcher.close()
+            self._socket.close()

@@ -1,0 +1,441 @@
+"""Two plugin servers and one socket path: who may take it, and what becomes of it when one of them dies.
+
+As at `kong reload`: the old workers end, and their plugin server with them, often before the next one listens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from kong_plugin_server.process_tree import is_nginx_master, nginx_master
+
+from .conftest import COMMAND, ROOT, PluginProcess, eventually
+from .rpc_client import PATIENCE, ConnectionClosed, asked
+
+Serve = Callable[..., PluginProcess]
+
+# A process with the title of an nginx master: for every line that it reads it starts a worker, which starts the
+# plugin server and tells its process id; for the line "retire" the oldest worker ends instead, as at a reload.
+MASTER = """
+import subprocess, sys
+workers = []
+for line in sys.stdin:
+    if line == "retire\\n":
+        worker = workers.pop(0)
+        worker.kill()
+        worker.wait()
+        print(flush=True)
+    else:
+        workers.append(subprocess.Popen([sys.argv[1], "-c", WORKER, *sys.argv[2:]], stdin=subprocess.PIPE))
+""".replace(
+    "WORKER",
+    repr(
+        "import subprocess, sys\n"
+        "log = open(sys.argv[1], 'ab')\n"
+        "server = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log, stdin=subprocess.DEVNULL)\n"
+        "print(server.pid, flush=True)\n"
+        "sys.stdin.read()"
+    ),
+)
+
+
+class Kong:
+    """An nginx master and its workers, as far as a plugin server can tell."""
+
+    def __init__(self, prefix: Path, command: tuple[str, ...], in_background: bool) -> None:
+        """in_background: the master leads a session, as a daemon does; it does not in a container."""
+        title = f"nginx: master process /usr/sbin/nginx -p {prefix} -c nginx.conf"
+        self._log = prefix / f"log-of-kong-{len(list(prefix.glob('log-of-kong-*')))}"
+        self._log.touch()
+        self.process = subprocess.Popen(
+            [
+                *("bash", "-c", 'title=$1; shift; exec -a "$title" "$@"', "bash", title),
+                *(sys.executable, "-c", MASTER, sys.executable, str(self._log), *command),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={"PWD": str(prefix), "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+            start_new_session=in_background,
+        )
+        self.prefix = prefix
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def start_worker(self) -> psutil.Process:
+        """The plugin server of a new worker, as soon as it is started."""
+        return psutil.Process(int(self._say("start")))
+
+    def retire_worker(self) -> None:
+        """The oldest worker ends."""
+        self._say("retire")
+
+    def reload(self) -> psutil.Process:
+        """A new worker; the old one is gone before the new plugin server is there."""
+        self.retire_worker()
+        return self.start_worker()
+
+    def _say(self, line: str) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        return self.process.stdout.readline().decode()
+
+    def end(self) -> None:
+        """Kong is stopped."""
+        # Its workers read from a pipe of the master's.
+        self.process.kill()
+        self.process.wait(30)
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+@pytest.fixture
+def start_kong(prefix: Path) -> Iterator[Callable[..., Kong]]:
+    started: list[Kong] = []
+
+    def start_kong(
+        command: tuple[str, ...] = (*COMMAND, "-p", str(prefix)), in_background: bool = False
+    ) -> Kong:
+        started.append(Kong(prefix, command, in_background))
+        return started[-1]
+
+    yield start_kong
+    for kong in started:
+        if kong.process.poll() is None:
+            kong.end()
+
+
+@pytest.fixture
+def kong(start_kong: Callable[..., Kong]) -> Kong:
+    return start_kong()
+
+
+@pytest.fixture
+def socket_of(prefix: Path) -> PluginProcess:
+    """What there is at the path, whoever serves it."""
+    return PluginProcess(prefix, None, prefix / "log")  # type: ignore[arg-type]
+
+
+def serves(view: PluginProcess, pid: int) -> bool:
+    """Whether that process answers at the path."""
+    with contextlib.suppress(OSError, ConnectionClosed):
+        return bool(view.status()["Pid"] == pid)
+    return False
+
+
+def ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+# Who may take the path
+
+
+def test_a_server_that_is_asked_to_stop_serves_on_until_the_next_one_does(
+    kong: Kong, socket_of: PluginProcess
+) -> None:
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    old.terminate()
+    worker, instance = socket_of.start("calls")
+    assert worker.begin(instance)
+    assert serves(socket_of, old.pid)
+    new = kong.start_worker()
+    eventually(lambda: serves(socket_of, new.pid), kong.log)
+    worker.close()
+    eventually(lambda: ended(old), "the old server ends")
+    assert serves(socket_of, new.pid)
+
+
+@pytest.mark.parametrize("in_background", [True, False])
+def test_the_server_of_a_worker_that_is_gone_is_known_as_that_of_the_same_kong(
+    start_kong: Callable[..., Kong], socket_of: PluginProcess, in_background: bool
+) -> None:
+    kong = start_kong(in_background=in_background)
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    new = kong.reload()
+    eventually(lambda: serves(socket_of, new.pid), kong.log)
+    eventually(lambda: ended(old), "the old server ends")
+
+
+def test_a_server_that_hangs_is_replaced_by_a_reload(
+    start_kong: Callable[..., Kong], socket_of: PluginProcess
+) -> None:
+    kong = start_kong(in_background=True)
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    old.suspend()
+    try:
+        new = kong.reload()
+        eventually(lambda: kong.log.count("serves at") == 2)
+        assert serves(socket_of, new.pid)
+    finally:
+        old.kill()
+
+
+def test_a_server_of_another_kong_is_left_alone(
+    kong: Kong, start_kong: Callable[..., Kong], socket_of: PluginProcess
+) -> None:
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    before = os.lstat(socket_of.path)
+    other = start_kong()
+    newcomer = other.start_worker()
+    eventually(lambda: ended(newcomer))
+    (line,) = other.log.splitlines()
+    assert line.startswith(f"scripted: cannot listen on {socket_of.path}: process {old.pid} serves there")
+    assert os.lstat(socket_of.path).st_ino == before.st_ino
+    assert serves(socket_of, old.pid)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_server_that_is_typed_beside_a_kong_ends_with_one_line_and_status_one(
+    kong: Kong, launch: Serve, socket_of: PluginProcess, hangs: bool
+) -> None:
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    if hangs:
+        old.suspend()
+    try:
+        typed = launch()
+        assert typed.process.wait(PATIENCE) == 1
+    finally:
+        old.resume()
+    (line,) = typed.log.splitlines()
+    assert "was not started by the same Kong" in line
+    assert "--take-over" in line
+    assert serves(socket_of, old.pid)
+
+
+def test_the_place_of_any_server_is_taken_on_demand(
+    kong: Kong, serve: Serve, socket_of: PluginProcess
+) -> None:
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    typed = serve("--take-over")
+    assert serves(socket_of, typed.process.pid)
+
+
+def test_a_listener_that_speaks_another_protocol_is_left_alone(prefix: Path, launch: Serve) -> None:
+    path = str(prefix / "scripted.socket")
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENS_AND_CLOSES, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as stranger:
+        assert stranger.stdout is not None
+        stranger.stdout.readline()
+        before = os.lstat(path).st_ino
+        # Of another parent than the stranger's.
+        typed = subprocess.run(
+            ["bash", "-c", '"$@"; exit $?', "bash", *COMMAND, "-p", str(prefix)],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert typed.returncode == 1
+        assert os.lstat(path).st_ino == before
+        stranger.kill()
+
+
+LISTENS_AND_CLOSES = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print(flush=True)
+    while True:
+        listener.accept()[0].close()
+"""
+
+
+def test_a_server_that_kong_starts_finds_the_prefix_in_the_title_of_nginx(
+    start_kong: Callable[..., Kong], socket_of: PluginProcess
+) -> None:
+    server = start_kong(command=COMMAND).start_worker()
+    eventually(lambda: serves(socket_of, server.pid))
+
+
+def test_a_server_that_nobody_tells_a_prefix_binds_nothing(prefix: Path) -> None:
+    (prefix / ".kong_env").touch()
+    result = subprocess.run(
+        [sys.executable, "-m", "yeastar_adapter"],
+        cwd=prefix,
+        env={"PWD": str(prefix)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert result.returncode == 1
+    (line,) = (result.stdout + result.stderr).splitlines()
+    assert line.startswith("yeastar-adapter: no prefix: ")
+    assert "-p PREFIX" in line
+    assert [path.name for path in prefix.iterdir()] == [".kong_env"]
+
+
+def test_the_master_is_found_among_the_ancestors(kong: Kong) -> None:
+    assert nginx_master(kong.start_worker().pid) == kong.process.pid
+    assert is_nginx_master(kong.process.pid)
+    assert nginx_master(os.getpid()) is None
+    assert not is_nginx_master(os.getpid())
+
+
+# The end of a server
+
+
+def test_a_server_that_is_asked_twice_stops_at_once(kong: Kong, socket_of: PluginProcess) -> None:
+    server = kong.start_worker()
+    eventually(lambda: serves(socket_of, server.pid))
+    server.terminate()
+    eventually(lambda: "asked to stop" in kong.log)
+    server.terminate()
+    eventually(lambda: ended(server))
+
+
+def test_a_server_ends_with_its_kong(kong: Kong, socket_of: PluginProcess) -> None:
+    server = kong.start_worker()
+    eventually(lambda: serves(socket_of, server.pid))
+    kong.end()
+    eventually(lambda: ended(server))
+    assert not os.path.exists(socket_of.path)
+
+
+# A path that was lost
+
+
+def test_a_server_whose_socket_is_removed_listens_again_and_says_so(server: PluginProcess) -> None:
+    worker, instance = server.start("calls")
+    os.unlink(server.path)
+    server.wait_for_log(f"nobody listened at {server.path} any more: listening again")
+    assert serves(server, server.process.pid)
+    assert worker.begin(instance)
+
+
+def test_a_server_behind_whose_path_nobody_listens_listens_again(server: PluginProcess, prefix: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(prefix / "stale"))
+    os.rename(prefix / "stale", server.path)
+    server.wait_for_log("listening again")
+    assert serves(server, server.process.pid)
+
+
+def test_a_file_in_the_place_of_the_socket_is_left_alone_and_said_once(
+    server: PluginProcess, prefix: Path
+) -> None:
+    worker = server.worker()
+    (prefix / "precious").write_text("x")
+    os.rename(prefix / "precious", server.path)
+    server.wait_for_log("not a socket; trying until it works")
+    assert Path(server.path).read_text() == "x"
+    assert worker.call("plugin.GetStatus")["Pid"] == server.process.pid
+    os.unlink(server.path)
+    server.wait_for_log("listening again")
+    assert serves(server, server.process.pid)
+    assert server.log.count("not a socket") == 1
+
+
+# Death in the middle
+
+
+def test_a_server_that_is_killed_at_any_step_of_the_takeover_leaves_a_socket_that_answers(
+    server: PluginProcess, launch: Serve
+) -> None:
+    pid = server.process.pid
+    for step in itertools.count(1):
+        new = launch(environment={"TEST_SIGNAL_AT": f"{step}:{signal.SIGKILL:d}"})
+        eventually(lambda new=new: new.process.poll() is not None or "serves at" in new.log)  # type: ignore[misc]
+        if new.process.poll() is None:
+            break
+        assert new.process.wait(PATIENCE) == -signal.SIGKILL
+        eventually(lambda: serves(server, pid), f"nobody answers after step {step}")
+    assert step > 6
+    assert serves(server, new.process.pid)
+    eventually(lambda: not [path for path in server.prefix.iterdir() if path.name.endswith(".new")])
+
+
+def test_a_server_that_dies_before_it_has_answered_is_not_relied_on(
+    kong: Kong, launch: Serve, socket_of: PluginProcess
+) -> None:
+    """The new server hangs when it has the path; the old one, asked to stop, must not end before it is relieved."""
+    old = kong.start_worker()
+    eventually(lambda: serves(socket_of, old.pid))
+    before = os.lstat(socket_of.path).st_ino
+    # What a server does with its prefix right after it has taken the path.
+    new = launch("--take-over", environment={"TEST_SIGNAL_AT": f"os.listdir:{signal.SIGSTOP:d}"})
+    eventually(lambda: os.lstat(socket_of.path).st_ino != before)
+    kong.retire_worker()
+    eventually(lambda: "serving until the next server does" in kong.log)
+    new.process.kill()
+    eventually(lambda: serves(socket_of, old.pid))
+
+
+def test_a_signal_in_the_middle_of_the_takeover_is_handled_after_it(prefix: Path, launch: Serve) -> None:
+    for step in range(1, 7):
+        server = launch(environment={"TEST_SIGNAL_AT": f"{step}:{signal.SIGTERM:d}"})
+        assert server.process.wait(PATIENCE) == 0, server.log
+        assert "stopped" in server.log
+        assert [path.name for path in prefix.iterdir() if not path.name.startswith("log")] == []
+
+
+def test_the_old_server_takes_the_path_back_when_the_new_one_dies(
+    server: PluginProcess, launch: Serve
+) -> None:
+    new = launch()
+    new.wait_for_log("serves at")
+    server.wait_for_log("another server serves at")
+    new.process.kill()
+    server.wait_for_log("listening again")
+    assert serves(server, server.process.pid)
+
+
+# Connections
+
+
+def test_a_superseded_server_closes_connections_that_nothing_is_under_way_on(
+    server: PluginProcess, launch: Serve
+) -> None:
+    busy, instance = server.start("calls")
+    first = busy.begin(instance)
+    idle = server.worker()
+    idle.call("plugin.GetStatus")
+    launch().wait_for_log("serves at")
+    with pytest.raises(ConnectionClosed):
+        idle.receive()
+    last = busy.step(busy.step(first, "A"), "B")
+    assert asked(last)[1] == [200, "A", {"b": "B"}]
+    with pytest.raises(ConnectionClosed):
+        busy.receive()
+
+
+def test_a_worker_starts_its_instance_on_one_server_only_after_a_takeover(
+    server: PluginProcess, launch: Serve
+) -> None:
+    """Its pool keeps a connection to the old server for as long as that lets it."""
+    pooled, _ = server.start("calls")
+    new = launch()
+    new.wait_for_log("serves at")
+    with pytest.raises(ConnectionClosed):
+        pooled.receive()
+    worker, instance = server.start("calls")
+    for _ in range(5):
+        answer: Any = worker.begin(instance)
+        assert asked(worker.step(worker.step(answer, "A"), "B"))[1][0] == 200
+    assert len(new.status()["Plugins"]["scripted"]["Instances"]) == 1
+    assert new.log.count("instance #") == 1
+    assert server.log.count("instance #") == 1
