@@ -27,7 +27,7 @@ from .yeastar.errors import (
     TOO_MANY_REQUESTS,
     Refusal,
 )
-from .yeastar.message import Message
+from .yeastar.message import Message, MessageRules
 from .yeastar.replies import sent, verified
 
 # What a PBX user is told when it was FutureSMS that found fault with the message: no more than he can mend.
@@ -53,7 +53,7 @@ class Plugin:
             if endpoint_of(call.request_line()) is Endpoint.VERIFY:
                 outcomes.verified(call)
                 call.reply(verified(_quota_headers(quota)))
-            message = Message.parse(call.body(), self._settings.recipient_check)
+            message = Message.parse(call.body(), MessageRules(self._settings.recipient_check))
             call.recipient = message.recipient
             sender_id = consumer.sender_for(message.sender)
             if sender_id is None or consumer.order is None:

@@ -18,9 +18,7 @@ ACCEPTED = {
 }
 
 
-def refusal(
-    code: str = "SOMETHING_NEW", reason: str | None = None, details: str | None = None
-) -> dict[str, Any]:
+def refusal(code: str = "SOMETHING_NEW", reason: str | None = None, details: Any = None) -> dict[str, Any]:
     return {"error_code": code, "reason": reason, "message": "no", "details": details, "path": SENDS}
 
 
@@ -30,6 +28,10 @@ ROWS: list[tuple[int, Any, str | None]] = [
     (202, ACCEPTED, None),
     (400, refusal("VALIDATION_ERROR", "phone_number"), "10001"),
     (422, refusal("VALIDATION_ERROR", None, "phone_number is not reachable"), "10001"),
+    (422, refusal("VALIDATION_ERROR", "INVALID_PHONE_NUMBER"), "10001"),
+    (422, refusal("VALIDATION_ERROR", None, "Phone number must be in E.164 format"), "10001"),
+    (400, refusal("VALIDATION_ERROR", "phoneNumber"), "10001"),
+    (422, refusal("VALIDATION_ERROR", None, [{"loc": ["body", "phone_number"]}]), "10001"),
     (400, refusal("VALIDATION_ERROR", "var"), "10002"),
     (422, refusal("VALIDATION_ERROR"), "10002"),
     (422, refusal("NEW", "phone_number"), "10002"),
@@ -41,7 +43,11 @@ ROWS: list[tuple[int, Any, str | None]] = [
     (403, "<html>", "10005"),
     (404, refusal("NOT_FOUND"), "10005"),
     (409, refusal("CONFLICT", "client_order_id"), "10007"),
-    (409, refusal("NEW"), "10002"),
+    (409, refusal("NEW"), "10007"),
+    (408, "", "10007"),
+    (408, refusal("VALIDATION_ERROR"), "10007"),
+    (425, "", "10007"),
+    (499, "", "10007"),
     (410, refusal("NOT_FOUND"), "10005"),
     (418, refusal("FORBIDDEN"), "10005"),
     (418, refusal("TOO_MANY_REQUESTS"), "10006"),
@@ -63,6 +69,8 @@ ROWS: list[tuple[int, Any, str | None]] = [
     (202, {"data": None}, "10007"),
     (202, {"data": {"order_id": None}}, "10007"),
     (202, {"data": {"order_id": ""}}, "10007"),
+    (202, {"data": {"order_id": True}}, "10007"),
+    (202, {"data": {"order_id": 7.5}}, "10007"),
     (202, {"order_id": "SDPS260325103012A1B2C3D"}, "10007"),
     (204, "", "10007"),
 ]
@@ -81,11 +89,31 @@ def test_each_answer_of_futuresms_is_translated(
     assert [text in order["body"] for order in stub.requests(path=SENDS)].count(True) == 1
 
 
+def test_an_order_id_that_is_a_number_goes_back_as_a_string(pbx: Pbx, stub: StubClient) -> None:
+    stub.behave(path=SENDS, status=202, body={"data": {"order_id": 4711}})
+    answer = pbx.send()
+    assert (answer.status, answer.json) == (200, {"data": {"id": "4711"}})
+
+
 def test_a_recipient_that_futuresms_cannot_reach_is_10001(pbx: Pbx) -> None:
     assert pbx.send(to="+639171230000").code == "10001"
 
 
-@pytest.mark.parametrize(("given", "seen"), [("7", "7"), ("0", "1"), (None, "1"), ("soon", "1")])
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("7", "7"),
+        ("30.0", "30"),
+        ("1.2", "2"),
+        ("0", "1"),
+        ("-1", "1"),
+        (None, "1"),
+        ("soon", "1"),
+        ("999999", "86400"),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", "86400"),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", "1"),
+    ],
+)
 def test_a_429_carries_retry_after(pbx: Pbx, stub: StubClient, given: str | None, seen: str) -> None:
     headers = {} if given is None else {"Retry-After": given}
     stub.behave(path=SENDS, status=429, body=refusal("TOO_MANY_REQUESTS"), headers=headers)

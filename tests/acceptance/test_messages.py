@@ -62,7 +62,20 @@ def test_the_query_string_goes_nowhere(pbx: Pbx, stub: StubClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "x" * 2000, "😀" * 2000, "Grüße\n\t\"'\\", "\x00\x7f", "a\u2028", " padded ", "مرحبا"]
+    "text",
+    [
+        "x",
+        "x" * 2000,
+        "😀" * 2000,
+        "Grüße\r\n\t\"'\\",
+        "a\u2028",
+        " padded ",
+        "مرحبا",
+        "\u200bx\ufeff",
+        "👨\u200d👩\u200d👧 ☺\ufe0f",
+        "e\u0301 é",
+        "{{var}} %s \\u0041",
+    ],
 )
 def test_every_text_arrives_as_it_was_written(pbx: Pbx, stub: StubClient, text: str) -> None:
     assert pbx.send(text=text).status == 200
@@ -94,15 +107,38 @@ REFUSED = [
     ({"from": ""}, "10001", "'from'"),
     ({"from": "63280000001"}, "10001", "'from'"),
     ({"to": None}, "10002", "'to'"),
-    ({"to": "0917"}, "10001", "'to'"),
-    ({"to": "+999123456789"}, "10001", "'to'"),
-    ({"to": "+6391712345678901"}, "10001", "'to'"),
+    ({"from": 63280000001}, "10001", "'from'"),
+    ({"from": "+999123456789"}, "10001", "'from'"),
+    ({"to": "0917"}, "10001", "'to' is not a valid E.164 phone number"),
+    ({"to": 639171234567}, "10001", "'to'"),
+    ({"to": True}, "10001", "'to'"),
+    ({"to": ["+639171234567"]}, "10001", "'to'"),
+    ({"to": {}}, "10001", "'to'"),
+    ({"to": "+999123456789"}, "10001", "its country code does not exist"),
+    ({"to": "+6391712345678901"}, "10001", "too long"),
+    ({"to": "+63"}, "10001", "too short"),
+    ({"to": "+639171234"}, "10001", "too short"),
+    (
+        {"to": "+6309171234567"},
+        "10001",
+        "national prefix '0' after the country code; +639171234567 was probably meant",
+    ),
+    ({"to": "+63639171234567"}, "10001", "country code twice; +639171234567 was probably meant"),
+    ({"to": "+4407400123456"}, "10001", "+447400123456 was probably meant"),
+    ({"to": "+63 917 123 4567"}, "10001", "+639171234567 was probably meant"),
     ({"to": "+639171234567\n"}, "10001", "'to'"),
     ({"text": None}, "10002", "'text'"),
     ({"text": ""}, "10002", "'text'"),
     ({"text": " \n"}, "10002", "'text'"),
+    ({"text": "\u200b"}, "10002", "'text' is blank"),
+    ({"text": "\ufeff\u00ad\u2060"}, "10002", "'text' is blank"),
+    ({"text": "\u2800\u3164"}, "10002", "'text' is blank"),
+    ({"text": "\x00"}, "10002", "'text'"),
+    ({"text": "a\x00b"}, "10002", "control character U+0000"),
+    ({"text": "a\x7f"}, "10002", "control character U+007F"),
+    ({"text": "a\x85"}, "10002", "control character U+0085"),
     ({"text": 5}, "10002", "'text'"),
-    ({"text": "x" * 2001}, "10002", "'text'"),
+    ({"text": "x" * 2001}, "10002", "2000 characters: it has 2001"),
     ({"media_urls": ["https://example.com/a.png"]}, "10003", "'media_urls'"),
     ({"media_urls": ["x"], "text": None}, "10003", "'media_urls'"),
     ({"media_urls": ["x"], "to": "x"}, "10003", "'media_urls'"),
@@ -152,13 +188,15 @@ def test_json_hazards_are_10002(pbx: Pbx, stub: StubClient, body: bytes) -> None
     assert stub.requests() == []
 
 
-def test_a_body_far_longer_than_any_message_is_10002(pbx: Pbx, stub: StubClient) -> None:
-    assert pbx.post(json.dumps({**MESSAGE, "text": "x" * 500_000})).code == "10002"
+@pytest.mark.parametrize("name", ["text", "ignored"])
+def test_a_body_far_longer_than_any_message_is_10002(pbx: Pbx, stub: StubClient, name: str) -> None:
+    assert pbx.post(json.dumps({**MESSAGE, name: "x" * 500_000})).code == "10002"
+    assert pbx.post(json.dumps({**MESSAGE, name: "x" * 500_000}), key="nobody").code == "10004"
     assert stub.requests() == []
 
 
 def test_a_long_body_is_taken_when_its_message_is_short(pbx: Pbx) -> None:
-    assert pbx.post(json.dumps({**MESSAGE, "ignored": "x" * 500_000})).status == 200
+    assert pbx.post(json.dumps({**MESSAGE, "ignored": "x" * 60_000})).status == 200
 
 
 def test_what_nginx_refuses_before_it_knows_the_route_is_refused_all_the_same(
@@ -191,8 +229,11 @@ def test_authentication_comes_before_everything(pbx: Pbx) -> None:
 @pytest.mark.parametrize(
     ("check", "to", "taken"),
     [
-        ("possible", "+630000000001", True),
-        ("valid", "+630000000001", False),
+        ("possible", "+63212345678", True),
+        ("possible", "+6309171234567", False),
+        ("valid", "+63212345678", False),
+        ("valid", "+6309171234567", False),
+        ("mobile", "+6309171234567", False),
         ("valid", "+63285551234", True),
         ("mobile", "+63285551234", False),
         ("mobile", "+639171234567", True),

@@ -214,7 +214,7 @@ def test_a_refusal_is_one_line_that_tells_whom_why_and_how_long(
     run(plugin, send(text="x" * 2001))
     [record] = caplog.records
     line = fields(record)
-    assert line["message"] == "refused: 'text' is longer than 2000 characters"
+    assert line["message"] == "refused: 'text' is longer than 2000 characters: it has 2001"
     assert (line["code"], line["status"], line["consumer"], line["request_id"]) == (
         "10002",
         400,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
-MAX_BODY = 1 << 20
+MAX_BODY = 64 * 1024
 """Longest answer that is read, in bytes; an envelope is a few hundred."""
 
 _GZIP = b"\x1f\x8b"
+
+# Brackets and commas of an answer that is parsed: a value costs a microsecond, and all are served by one thread.
+_MAX_VALUES = 2500
+_SEPARATORS = (b",", b"[", b"{")
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class Answer:
         order_id = outcome.get("order_id") if isinstance(outcome, dict) else None
         return cls(
             status=status,
-            order_id=order_id if isinstance(order_id, str) else "",
-            error_code=_string(envelope.get("error_code")),
+            order_id=_identifier(order_id),
+            error_code=_string(envelope.get("error_code")).strip().upper(),
             reason=_string(envelope.get("reason")),
             details=_string(envelope.get("details")),
             request_id=_string(envelope.get("request_id")),
@@ -45,15 +50,19 @@ class Answer:
         return 200 <= self.status < 300 and bool(self.order_id)
 
     def concerns(self, field: str) -> bool:
-        """The error names this field, in its reason or its details."""
-        return field in self.reason or field in self.details
+        """The error names this field, in its reason or its details, in any case and spelling.
+
+        `phone_number` is named by `INVALID_PHONE_NUMBER`, by `phoneNumber`, and by "Phone number must be …".
+        """
+        name = _squeezed(field)
+        return name in _squeezed(self.reason) or name in _squeezed(self.details)
 
 
 def _envelope(body: bytes | str | None) -> dict[str, Any]:
     raw = body.encode(errors="surrogateescape") if isinstance(body, str) else body or b""
     if raw.startswith(_GZIP):
         raw = _inflated(raw)
-    if len(raw) > MAX_BODY:
+    if len(raw) > MAX_BODY or sum(map(raw.count, _SEPARATORS)) > _MAX_VALUES:
         return {}
     try:
         envelope = json.loads(raw)
@@ -70,8 +79,25 @@ def _inflated(raw: bytes) -> bytes:
         return b""
 
 
+def _identifier(value: Any) -> str:
+    """An order id: a string, or an integer, which other services use for theirs. A boolean is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else ""
+
+
 def _string(value: Any) -> str:
     """`reason` and `details` are strings in the documentation; lists and objects have been seen elsewhere."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value)
+    if value is None or isinstance(value, str):
+        return value or ""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
+
+
+def _squeezed(text: str) -> str:
+    return _BETWEEN_WORDS.sub("", text).casefold()
+
+
+_BETWEEN_WORDS = re.compile(r"[\W_]+")

@@ -61,3 +61,12 @@ class Refusal(Exception):
         return json.dumps(
             {"errors": [{"code": self.error.code, "title": self.error.title, "detail": detail}]}
         )
+
+
+class DestinationRefused(Refusal):
+    """10005: a recipient in a region that `recipients.countries` leaves out."""
+
+    def __init__(self, recipient: str, region: str) -> None:
+        super().__init__(NO_PERMISSION, reason=f"recipients.countries does not name {region}")
+        self.recipient = recipient
+        self.region = region

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from yeastar_adapter.yeastar.numbers import objection
+from yeastar_adapter.yeastar.numbers import sender_problem
 
 from .document import Node
 from .finding import Finding, error, warning
@@ -92,7 +92,7 @@ def _senders(entry: Node, environment: Environment) -> Iterator[Finding]:
             "remove it, or name the PBX's numbers",
         )
     for number, sender in senders.pairs():
-        fault = objection(number) if isinstance(number, str) else "is not a string"
+        fault = sender_problem(number) if isinstance(number, str) else "is not a string"
         if fault:
             yield error(
                 "sender-number",

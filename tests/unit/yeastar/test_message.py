@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from yeastar_adapter.yeastar.errors import (
     INVALID_PARAMETER,
     INVALID_PHONE_NUMBER,
+    NO_PERMISSION,
     UNSUPPORTED_MEDIA,
+    DestinationRefused,
     Refusal,
 )
-from yeastar_adapter.yeastar.message import MAX_TEXT, Message
+from yeastar_adapter.yeastar.message import MAX_BODY, MAX_TEXT, Message, MessageRules
+from yeastar_adapter.yeastar.text import control_character
 
 GOOD = {"from": "+63280000001", "to": "+639171234567", "text": "Hello from Yeastar"}
 
@@ -23,9 +27,9 @@ def body(**changes: object) -> bytes:
     return json.dumps({k: v for k, v in fields.items() if v is not ...}).encode()
 
 
-def refusal(raw: bytes, **options: str) -> Refusal:
+def refusal(raw: bytes | None, **rules: Any) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        Message.parse(raw, **options)  # type: ignore[arg-type]
+        Message.parse(raw, MessageRules(**rules))
     return caught.value
 
 
@@ -41,7 +45,7 @@ def test_fields_that_the_contract_does_not_name_are_ignored() -> None:
     assert Message.parse(body(priority=3, nested={"to": [None]})).text == GOOD["text"]
 
 
-@pytest.mark.parametrize("text", ["x" * MAX_TEXT, "😀" * MAX_TEXT, " x ", "\x00", "é\n", "😀"])
+@pytest.mark.parametrize("text", ["x" * MAX_TEXT, "😀" * MAX_TEXT, " x ", "é\r\n\t", "😀", "\u200bx\ufeff"])
 def test_a_text_of_up_to_2000_code_points_is_taken(text: str) -> None:
     assert Message.parse(body(text=text)).text == text
 
@@ -174,22 +178,179 @@ def test_a_refused_body_is_not_quoted_in_the_answer() -> None:
 
 @pytest.mark.parametrize("check", ["possible", "valid", "mobile"])
 def test_a_mobile_number_satisfies_every_recipient_check(check: str) -> None:
-    assert Message.parse(body(), check).recipient == GOOD["to"]  # type: ignore[arg-type]
+    assert Message.parse(body(), MessageRules(check)).recipient == GOOD["to"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("number", "check", "words"),
     [
-        ("+630000000001", "valid", "is not a valid phone number for its country"),
-        ("+63285551234", "mobile", "is not a mobile phone number"),
+        ("+639991", "possible", "'to' is not a possible phone number: it is too short"),
+        ("+63212345678", "valid", "'to' is not a valid phone number for its country"),
+        ("+63285551234", "mobile", "'to' is not a mobile phone number"),
     ],
 )
 def test_a_stricter_recipient_check_refuses_what_is_only_possible(
     number: str, check: str, words: str
 ) -> None:
-    assert Message.parse(body(to=number))
-    assert refusal(body(to=number), recipient_check=check).detail == f"'to' {words}"
-    assert Message.parse(body(**{"from": number}), check)  # type: ignore[arg-type]
+    assert str(refusal(body(to=number), recipient_check=check).detail).startswith(words)
+    assert Message.parse(body(**{"from": "+630000000001"}), MessageRules(check))  # type: ignore[arg-type]
+
+
+def test_the_recipient_is_held_to_more_than_the_sender() -> None:
+    assert Message.parse(body(**{"from": "+6309171234567"})).sender == "+6309171234567"
+    detail = refusal(body(to="+6309171234567")).detail
+    assert detail == (
+        "'to' is not a valid E.164 phone number: it has the national prefix '0' after the country code; "
+        "+639171234567 was probably meant"
+    )
+
+
+def test_the_number_that_was_meant_is_told_to_the_pbx_and_not_to_the_log() -> None:
+    refused = refusal(body(to="+6309171234567"))
+    assert "+639171234567" in refused.body
+    assert "9171234567" not in str(refused)
+    assert "national prefix" in str(refused)
+
+
+def test_a_recipient_outside_the_countries_is_10005_and_no_more_is_said() -> None:
+    rules = {"countries": frozenset({"PH", "SG"})}
+    assert Message.parse(body(), MessageRules(**rules)).recipient == GOOD["to"]
+    refused = refusal(body(to="+5352345678"), **rules)
+    assert isinstance(refused, DestinationRefused)
+    assert (refused.error, refused.region, refused.recipient) == (NO_PERMISSION, "CU", "+5352345678")
+    assert "CU" in str(refused)
+    assert "CU" not in refused.body
+
+
+def test_a_country_is_looked_at_after_the_numbers_and_before_the_text() -> None:
+    rules = {"countries": frozenset({"PH"})}
+    assert refusal(body(to="+5352"), **rules).error is INVALID_PHONE_NUMBER
+    assert refusal(body(**{"from": "x", "to": "+5352345678"}), **rules).error is INVALID_PHONE_NUMBER
+    assert refusal(body(to="+5352345678", text=""), **rules).error is NO_PERMISSION
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\x1b[31m", "x\x7f", "x\x85", "\x0b.", "a\x9f"])
+def test_a_control_character_in_a_text_is_10002_and_named(text: str) -> None:
+    refused = refusal(body(text=text))
+    assert refused.error is INVALID_PARAMETER
+    assert "is the control character U+00" in str(refused.detail)
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u2800", "\u3164", "\ufe0f", "\x00", "\U000e0041", "\u200d \n"])
+def test_a_text_of_which_a_phone_shows_nothing_is_blank(text: str) -> None:
+    assert str(refusal(body(text=text)).detail).startswith("'text' is blank")
+
+
+def test_a_longer_text_than_the_limit_is_10002_and_both_lengths_are_told() -> None:
+    assert Message.parse(body(text="x" * 30), MessageRules(text_limit=30)).text == "x" * 30
+    detail = refusal(body(text="x" * 31), text_limit=30).detail
+    assert detail == "'text' is longer than 30 characters: it has 31"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "words"),
+    [
+        ("x" * 161, 1, "longer than 1 SMS: it takes 2. It counts 161 characters, and 160 fit"),
+        ("x" * 307, 2, "longer than 2 SMS: it takes 3. It counts 307 characters, and 306 fit"),
+        ("€" * 81, 1, "it takes 2. It counts 162 characters, and 160 fit"),
+        ("x" * 70 + "’", 1, "It counts 71 characters, and 70 fit; without characters such as '’' (U+2019)"),
+        ("x" * 70 + "\u200b", 1, "without characters such as U+200B more would"),
+    ],
+)
+def test_a_text_of_more_sms_than_allowed_is_10002_and_says_what_fits(
+    text: str, parts: int, words: str
+) -> None:
+    assert Message.parse(body(text=text), MessageRules(sms_parts=parts + 1)).text == text
+    refused = refusal(body(text=text), sms_parts=parts)
+    assert refused.error is INVALID_PARAMETER
+    assert words in str(refused.detail)
+
+
+def test_a_message_whose_every_character_is_escaped_is_taken_with_much_around_it() -> None:
+    text = "😀,[{" * 500
+    fields = {
+        key: "".join(f"\\u{unit:04x}" for unit in units(value))
+        for key, value in {**GOOD, "text": text}.items()
+    }
+    raw = "{" + ", ".join(f'"{key}": "{value}"' for key, value in fields.items()) + "}"
+    assert len(raw) > 15_000
+    assert Message.parse(raw.encode()).text == text
+    padded = raw.encode() + b" " * (MAX_BODY - len(raw))
+    assert Message.parse(padded).text == text
+
+
+def units(text: str) -> list[int]:
+    raw = text.encode("utf-16-be")
+    return [int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2)]
+
+
+def test_a_body_that_is_too_long_is_10002_before_anything_is_read() -> None:
+    raw = body(media_urls=["x"], other="x" * MAX_BODY)
+    for long in (None, raw):
+        refused = refusal(long)
+        assert (refused.error, refused.detail) == (INVALID_PARAMETER, "the body is longer than 64 KB")
+
+
+def filled(unit: bytes, before: bytes = b'{"\\u0041": [', after: bytes = b"]}") -> bytes:
+    """A body of the greatest length, full of one thing."""
+    return before + (unit * ((MAX_BODY - len(before) - len(after)) // len(unit))).rstrip(b",") + after
+
+
+MANY_VALUES = {
+    "objects": filled(b"{},"),
+    "objects with a key": filled(b'{"":1},'),
+    "arrays": filled(b"[],"),
+    "arrays in arrays": filled(b"[" * 50 + b"]" * 50 + b","),
+    "integers": filled(b"0,"),
+    "fractions": filled(b"1.5,"),
+    "strings": filled(b'"",'),
+    "keys": filled(b"".join(b'"%d":0,' % number for number in range(6000)), b'{"\\u0041":1,', b"}"),
+    "depth": filled(b"["),
+}
+
+
+@pytest.mark.parametrize("raw", MANY_VALUES.values(), ids=MANY_VALUES.keys())
+def test_a_body_of_very_many_values_is_10002_before_it_is_parsed(raw: bytes) -> None:
+    # 64 KB of them would take 10 to 30 ms, in which nobody else is served.
+    refused = refusal(raw)
+    assert (refused.error, refused.detail) == (INVALID_PARAMETER, "the body has too many values")
+
+
+@pytest.mark.parametrize(
+    ("raw", "lone"),
+    [
+        (rb"\ud83d\ude00", False),
+        (rb"\uD83D\uDE00", False),
+        (rb"\\ud83d", False),
+        (rb"\\\\ud83d", False),
+        (rb"\ud83d", True),
+        (rb"\\\ud83d", True),
+        (rb"\ude00\ud83d", True),
+        (rb"\ud83d\ud83d\ude00", True),
+        (rb"\ud83d\\\ude00", True),
+        (rb"\ud83d\u0041\ude00", True),
+        (rb"\ud83d \ude00", True),
+    ],
+)
+def test_half_a_character_is_found_wherever_it_is_escaped(raw: bytes, lone: bool) -> None:
+    raw = body(text="x").replace(b'"x"', b'"x' + raw + b'"')
+    if lone:
+        assert refusal(raw).detail == "the body has a lone surrogate"
+    else:
+        assert Message.parse(raw).text == json.loads(raw)["text"]
+
+
+@given(st.text(st.characters(codec=None, categories=None), max_size=20))
+def test_whatever_json_escapes_arrives_or_has_a_lone_surrogate(text: str) -> None:
+    raw = body(text="x" + text)
+    # Two escaped halves in a row are a character.
+    decoded = json.loads(raw)["text"]
+    if any("\ud800" <= character <= "\udfff" for character in decoded):
+        assert refusal(raw).detail == "the body has a lone surrogate"
+    elif control_character(decoded) is not None:
+        assert "control character" in str(refusal(raw).detail)
+    else:
+        assert Message.parse(raw).text == decoded
 
 
 @given(st.binary(max_size=200))
