@@ -1,4 +1,4 @@
-"""The plugin server with other `Bounds` than its own, from the JSON object in SOAK_BOUNDS: for a short soak."""
+"""The plugin server with other `Limits` than its own, from the JSON object in SOAK_LIMITS: for a short soak."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ from kong_plugin_server import process  # noqa: E402
 from yeastar_adapter.__main__ import main  # noqa: E402
 
 if __name__ == "__main__":
-    process.Bounds = functools.partial(process.Bounds, **json.loads(os.environ["SOAK_BOUNDS"]))  # type: ignore
+    process.Limits = functools.partial(process.Limits, **json.loads(os.environ["SOAK_LIMITS"]))  # type: ignore
     sys.exit(main())

@@ -20,7 +20,7 @@ from typing import Any
 import gevent
 import msgpack
 from gevent import socket
-from kong_plugin_server.bounds import Bounds
+from kong_plugin_server.limits import Limits
 
 from . import processes, traffic
 from .load import LAST_CALLS, Request, call, start_instance
@@ -214,7 +214,7 @@ def complaint(footprints: list[Footprint]) -> str | None:
         return f"{last.open_events} events are still open"
     if last.connections != first.connections or last.descriptors > first.descriptors:
         return "connections or descriptors were left behind"
-    if last.handlers > Bounds().idle_handlers:
+    if last.handlers > Limits().max_idle_greenlets:
         return f"{last.handlers} greenlets were left behind"
     opened = max(0, all_sent.open_events - half.open_events)
     if all_sent.rss > half.rss + GROWTH + opened * OPEN_EVENT:

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .bounds import Bounds
+from .limits import Limits
+from .metrics import Metrics
 from .rpc import MULTIPLEXED, NOTIFICATION, REQUEST, decode, decoder
-from .statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +29,16 @@ class Connection:
     """
 
     __slots__ = (
-        "_bounds",
         "_decoder",
         "_failed",
         "_fed",
+        "_limits",
         "_methods",
+        "_metrics",
         "_on_close",
         "_recv",
         "_send",
         "_socket",
-        "_statistics",
         "_unsent",
         "_watcher",
         "_write_watcher",
@@ -54,8 +54,8 @@ class Connection:
         methods: Mapping[str, Method],
         failed: Failed,
         on_close: Callable[[Connection], object],
-        bounds: Bounds,
-        statistics: Statistics,
+        limits: Limits,
+        metrics: Metrics,
     ) -> None:
         sock.setblocking(False)
         self._socket = sock
@@ -64,8 +64,8 @@ class Connection:
         self._methods = methods
         self._failed = failed
         self._on_close = on_close
-        self._bounds = bounds
-        self._statistics = statistics
+        self._limits = limits
+        self._metrics = metrics
         self._decoder: Any = None
         self._fed = 0
         self._unsent = bytearray()
@@ -100,7 +100,7 @@ class Connection:
 
     def _read_pieces(self, chunk: bytes) -> None:
         if self._decoder is None:
-            self._decoder = decoder(self._bounds.message_bytes)
+            self._decoder = decoder(self._limits.max_message_bytes)
             self._fed = 0
         pieces = self._decoder
         try:
@@ -134,7 +134,7 @@ class Connection:
         self._refuse("not a request")
 
     def _refuse(self, reason: str) -> None:
-        self._statistics.malformed += 1
+        self._metrics.malformed += 1
         log.warning("connection closed: it does not speak MessagePack RPC (%s)", reason)
         self.close()
 
@@ -142,7 +142,7 @@ class Connection:
         """Send, or keep what the socket does not take now. False when the peer is gone."""
         if self._unsent:
             self._unsent += data
-            if len(self._unsent) > self._bounds.unsent_bytes:
+            if len(self._unsent) > self._limits.max_unsent_bytes:
                 log.warning("connection closed: its peer does not read")
                 self.close()
             return not self.closed

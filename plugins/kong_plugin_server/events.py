@@ -17,18 +17,19 @@ from typing import Any
 
 from greenlet import greenlet
 
-from .bounds import Bounds
 from .connection import Connection
 from .instances import Handler, Instance
+from .limits import Limits
+from .metrics import Histogram, Metrics
 from .pdk import EventEnded, Kong, PDKError
+from .plugin_spec import ErrorResponse
 from .rpc import END_OF_HANDLER, answer_head, call_head, encode, event_tail
-from .statistics import Histogram, Statistics
 
 log = logging.getLogger(__name__)
 
 RUNNING = 1
 """Kong waits for the handler."""
-PARKED = 2
+WAITING = 2
 """The handler waits for Kong."""
 UNANSWERED = 3
 """The handler went on without Kong's answer (a time limit of its own struck): it cannot call before that
@@ -36,17 +37,14 @@ has come."""
 OVER = 4
 """Kong has its last answer, or will not come back for it."""
 
-BEAT = 0.5
+SWEEP_INTERVAL = 0.5
 """Seconds between two sweeps."""
 
-TRACEBACKS = 10
+MAX_TRACEBACKS = 10
 """Most tracebacks that are logged between two sweeps. Where every request fails, each further one gets a line."""
 
 EXIT_PHASES = frozenset({"access", "response", "rewrite"})
 """Phases in which `kong.response.exit` can answer the request."""
-
-LastResort = tuple[int, str, dict[str, str]]
-"""Status, body and headers of the answer to a request whose handler failed."""
 
 
 class UnknownEvent(LookupError):
@@ -54,7 +52,7 @@ class UnknownEvent(LookupError):
         return f"event id {self.args[0]} not found"
 
 
-class Stuck(EventEnded):
+class EventLoopBlocked(EventEnded):
     """Interrupts a handler that does not let the event loop run."""
 
 
@@ -100,7 +98,7 @@ class Event(greenlet):  # type: ignore[misc]
                 self.handler(events.kong)
                 if self.state == RUNNING:
                     self.connection.send(answer_head(self.message_id) + END_OF_HANDLER + self.tail)
-            except Stuck:
+            except EventLoopBlocked:
                 events.stopped(self)
             except EventEnded:
                 pass
@@ -126,23 +124,23 @@ class Event(greenlet):  # type: ignore[misc]
         if connection.latest != message_id and events.is_superseded(self):
             events.abandon(self)
             raise EventEnded
-        events.statistics.pdk_calls += 1
+        events.metrics.pdk_calls += 1
         if not connection.send(answer):
             events.abandon(self)
             raise EventEnded
         if ends_event:
             events.close(self)
             raise EventEnded
-        self.state = PARKED
+        self.state = WAITING
         self.since = events.now
         if len(events) == 1:
             events.stay_awake()
         try:
             value = events.park()
-            while self.state == PARKED:
+            while self.state == WAITING:
                 value = events.park()
         except BaseException:
-            if self.state == PARKED:
+            if self.state == WAITING:
                 self.state = UNANSWERED
             raise
         return value
@@ -158,17 +156,17 @@ class Events:
     def __init__(
         self,
         hub: greenlet,
-        bounds: Bounds,
-        statistics: Statistics,
-        last_resort: LastResort,
+        limits: Limits,
+        metrics: Metrics,
+        error_response: ErrorResponse,
         redact: Callable[[str], str],
     ) -> None:
         self.hub = hub
-        self.bounds = bounds
-        self.statistics = statistics
+        self.limits = limits
+        self.metrics = metrics
         self.kong = Kong()
         self.park: Callable[[], Any] = greenlet.switch.__get__(hub)
-        self.now = monotonic() + BEAT
+        self.now = monotonic() + SWEEP_INTERVAL
         """Seconds, as they will be at the next sweep: costs nothing to read, and makes no wait longer than
         it is."""
         self._redact = redact
@@ -180,7 +178,7 @@ class Events:
         self._unwinding: dict[Event, float] = {}
         self.on_close: Callable[[Connection], object] | None = None
         """Called when an event is over, with the connection of its last message."""
-        self._last_resort = call_head("kong.response.exit") + encode(last_resort)
+        self._error_response = call_head("kong.response.exit") + encode(error_response)
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.
         self._next_id = secrets.randbits(52)
 
@@ -200,7 +198,7 @@ class Events:
         A process that sleeps is woken late, which at one request at a time is most of what the plugin server adds
         to it. With more under way there is something to do meanwhile.
         """
-        self._awake_until = perf_counter() + self.bounds.awake
+        self._awake_until = perf_counter() + self.limits.busy_poll
         if not self._awake.active:
             self._awake.start(self._doze)
 
@@ -213,7 +211,7 @@ class Events:
     ) -> None:
         """Start a handler; returns when it has made its first PDK call, waits for something else, or is
         done."""
-        if len(self._open) >= self.bounds.open_events:
+        if len(self._open) >= self.limits.max_open_events:
             self._make_room()
         event = self._idle.pop() if self._idle else Event(self)
         event.id = event_id = self._next_id
@@ -240,7 +238,7 @@ class Events:
 
     def step_error(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         """Raise in a handler what Kong has against its PDK call. Raises UnknownEvent."""
-        self.statistics.pdk_errors += 1
+        self.metrics.pdk_errors += 1
         step = arguments[0]
         event = self._taken_up(connection, message_id, step["EventId"])
         if event is not None:
@@ -258,7 +256,7 @@ class Events:
         event.message_id = message_id
         event.since = self.now
         event.state = RUNNING
-        return event if state == PARKED else None
+        return event if state == WAITING else None
 
     def refuse(self, connection: Connection, message_id: Any, phase: str) -> None:
         """Answer an event for which there is no handler to run."""
@@ -267,16 +265,16 @@ class Events:
         connection.send(answer_head(message_id) + self._last_result(phase) + event_tail(event_id))
 
     def _last_result(self, phase: str) -> bytes:
-        return self._last_resort if phase in EXIT_PHASES else END_OF_HANDLER
+        return self._error_response if phase in EXIT_PHASES else END_OF_HANDLER
 
     def close(self, event: Event) -> None:
         """Take an event out of the table; its greenlet may still be unwinding."""
         if self._open.pop(event.id, None) is None:
             return
         event.state = OVER
-        durations = self.statistics.durations.get(event.phase)
+        durations = self.metrics.durations.get(event.phase)
         if durations is None:
-            durations = self.statistics.durations[event.phase] = Histogram()
+            durations = self.metrics.durations[event.phase] = Histogram()
         durations.observe(monotonic() - event.started)
         event.instance.leave()
         if self.on_close is not None:
@@ -287,16 +285,16 @@ class Events:
         if self._unwinding:
             self._unwinding.pop(event, None)
         del event.handler, event.instance, event.connection
-        if len(self._idle) >= self.bounds.idle_handlers:
+        if len(self._idle) >= self.limits.max_idle_greenlets:
             return False
         self._idle.append(event)
         return True
 
     def failed(self, event: Event, failure: BaseException) -> None:
         """The handler raised: log it and answer for it."""
-        self.statistics.failed += 1
+        self.metrics.failed += 1
         self._tracebacks += 1
-        if self._tracebacks <= TRACEBACKS:
+        if self._tracebacks <= MAX_TRACEBACKS:
             log.error("%s handler failed\n%s", event.phase, self._redact(traceback.format_exc()))
         else:
             log.error("%s handler failed: %s", event.phase, type(failure).__name__)
@@ -304,7 +302,7 @@ class Events:
 
     def stopped(self, event: Event) -> None:
         """The handler took too long."""
-        self.statistics.timed_out += 1
+        self.metrics.timed_out += 1
         log.error("%s handler ended: it kept Kong waiting for more than its limit", event.phase)
         self._answer_last(event)
 
@@ -317,37 +315,39 @@ class Events:
 
     def is_superseded(self, event: Event) -> bool:
         """Whether Kong must have given up the message that the handler is at, another having come after it."""
-        return not event.connection.multiplexed and self.now - event.since > self.bounds.superseded
+        return not event.connection.multiplexed and self.now - event.since > self.limits.stale_message_age
 
     def abandon(self, event: Event) -> None:
         """Kong will not come back for this event."""
-        self.statistics.abandoned += 1
+        self.metrics.abandoned += 1
         log.info("%s event abandoned by Kong", event.phase)
         self.close(event)
 
     def sweep(self) -> None:
-        """End what has outlived its limit. Called every `BEAT`."""
-        bounds = self.bounds
+        """End what has outlived its limit. Called every `SWEEP_INTERVAL`."""
+        limits = self.limits
         now = monotonic()
-        self.now = now + BEAT
+        self.now = now + SWEEP_INTERVAL
         self._tracebacks = 0
         for event in tuple(self._open.values()):
             if event.state == OVER:
                 continue
             waited = now - event.since
             if event.state == RUNNING:
-                if waited > bounds.handler:
+                if waited > limits.handler_timeout:
                     self.stopped(event)
                     self._unwind(event)
-            elif waited > (bounds.orphaned if event.connection.closed else bounds.abandoned):
+            elif waited > (
+                limits.closed_connection_timeout if event.connection.closed else limits.step_timeout
+            ):
                 self.abandon(event)
                 self._unwind(event)
-            elif now - event.started > bounds.handler + bounds.abandoned:
+            elif now - event.started > limits.handler_timeout + limits.step_timeout:
                 # It has been calling Kong over and over: the next step finds it gone.
                 self.stopped(event)
                 self._unwind(event)
         for event, since in tuple(self._unwinding.items()):
-            if now - since > bounds.handler:
+            if now - since > limits.handler_timeout:
                 log.warning("%s handler is still unwinding", event.phase)
                 self._unwind(event)
 

@@ -10,12 +10,15 @@ import resource
 import sys
 from collections.abc import Callable
 
+from gevent.monkey import is_module_patched
+
 from . import stderr
-from .bounds import Bounds
 from .command_line import NoPrefix, log_level, parse, socket_path
+from .limits import Limits
 from .listener import CannotListen, Listener
+from .plugin_spec import PluginSpec
 from .process_tree import nginx_master
-from .server import PluginSpec, Server
+from .server import Server
 from .takeover import TakeoverRule
 
 log = logging.getLogger(__name__)
@@ -24,7 +27,7 @@ log = logging.getLogger(__name__)
 def serve(
     spec: PluginSpec,
     argv: list[str] | None = None,
-    bounds: Bounds | None = None,
+    limits: Limits | None = None,
     observe: Callable[[Server], object] | None = None,
     parent: int | None = None,
 ) -> int:
@@ -32,22 +35,27 @@ def serve(
     the exit status. `observe` is called with the server before it serves. `parent` is the process that this
     one ends with: the one that `os.getppid` names, as early as somebody could look.
 
-    The process must have been monkey-patched by gevent before anything that uses sockets or threads was
-    imported.
+    The process must have been monkey-patched by gevent before anything that uses sockets or threads was imported: a
+    handler that waits would hold up all others. Raises RuntimeError where it has not.
     """
+    stderr.reserve_standard_descriptors()
     parent = parent or os.getppid()
     options = parse(spec.name, spec.version, argv)
     if options.dump:
         # A list, as of a server with several plugins; Kong reads its first element.
         sys.stdout.write(json.dumps([spec.describe()]))
         return 0
-    stderr.take_over(log_level(options.verbose))
+    if not is_module_patched("socket"):
+        raise RuntimeError(
+            "gevent.monkey.patch_all() has to be called first, before anything else is imported"
+        )
+    stderr.redirect_log(log_level(options.verbose))
     _allow_many_descriptors()
     master = nginx_master(parent)
     try:
         path = socket_path(spec.name, options, os.environ, master)
         takeover = TakeoverRule(master or parent or None, options.take_over)
-        server = Server(spec, bounds or Bounds(), Listener(path), takeover, parent)
+        server = Server(spec, limits or Limits(), Listener(path), takeover, parent)
         if observe is not None:
             observe(server)
         _keep_what_is_loaded()

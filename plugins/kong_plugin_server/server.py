@@ -8,8 +8,7 @@ import logging
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from time import monotonic, time
 from typing import Any
 
@@ -17,18 +16,19 @@ import gevent
 from gevent.event import Event
 from greenlet import greenlet
 
-from .bounds import Bounds
 from .connection import Connection, Method
-from .events import BEAT, Events, LastResort, Stuck, UnknownEvent
-from .instances import PHASES, Instance, Instances, UnknownInstance
+from .events import SWEEP_INTERVAL, EventLoopBlocked, Events, UnknownEvent
+from .instances import Instance, Instances, UnknownInstance
+from .limits import Limits
 from .listener import CannotListen, Listener, connect
+from .metrics import Metrics
 from .pdk import PDKError
+from .plugin_spec import PluginSpec
 from .process_tree import is_nginx_master, nginx_master
 from .redaction import Redactor
 from .rpc import IDENTIFY, error, result
-from .stall import StallGuard
-from .statistics import Statistics
 from .takeover import NewServer, OldServer, TakeoverRule
+from .watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -36,40 +36,8 @@ STEPS = ("", "Consumer", "Credential", "MemoryStats", "MultiMap", "Plugin", "Rou
 """Kong names a step by the type of what it brings (`kong_pdk.server.entities`); what to do with it is the
 same."""
 
-DRAINING_BEAT = 0.05
+DRAIN_INTERVAL = 0.05
 """Seconds between two looks, while stopping, whether running events are done."""
-
-
-@dataclass(frozen=True)
-class PluginSpec:
-    """What Kong is told of a plugin, and what its instances are made of.
-
-    plugin: called with an instance's configuration; its phase handlers are the methods with a phase's name.
-    last_resort: the answer to a request whose handler failed.
-    configuration_error: what `plugin` raises when it is the configuration that is wrong; its message says so in
-    words for an administrator.
-    """
-
-    plugin: Callable[[Any], Any]
-    name: str
-    version: str
-    priority: int
-    schema: Sequence[Any]
-    last_resort: LastResort
-    configuration_error: type[Exception] | None = None
-
-    def describe(self) -> dict[str, Any]:
-        """As kong-pdk's dump and GetPluginInfo do."""
-        return {
-            "Name": self.name,
-            "Phases": [phase for phase in PHASES if hasattr(self.plugin, phase)],
-            "Priority": self.priority,
-            "Version": self.version,
-            "Schema": {
-                "name": self.name,
-                "fields": [{"config": {"type": "record", "fields": list(self.schema)}}],
-            },
-        }
 
 
 class Server:
@@ -80,17 +48,17 @@ class Server:
     """
 
     def __init__(
-        self, spec: PluginSpec, bounds: Bounds, listener: Listener, takeover: TakeoverRule, parent: int
+        self, spec: PluginSpec, limits: Limits, listener: Listener, takeover: TakeoverRule, parent: int
     ) -> None:
         self.spec = spec
         self.takeover = takeover
-        self.bounds = bounds
-        self.statistics = Statistics()
+        self.limits = limits
+        self.metrics = Metrics()
         self.instances = Instances()
         self.connections: set[Connection] = set()
         self._hub = gevent.get_hub()
         self._redact = Redactor()
-        self.events = Events(self._hub, bounds, self.statistics, spec.last_resort, self._redact)
+        self.events = Events(self._hub, limits, self.metrics, spec.error_response, self._redact)
         self._started = time()
         self._last_start = 0.0
         self._last_close = 0.0
@@ -114,7 +82,7 @@ class Server:
         self._cannot_listen = ""
         self._starting: set[Connection] = set()
         """Connections that a StartInstance is under way on."""
-        self._draining = self._hub.loop.timer(DRAINING_BEAT, DRAINING_BEAT)
+        self._draining = self._hub.loop.timer(DRAIN_INTERVAL, DRAIN_INTERVAL)
         self._stop_by: float | None = None
         self._leave_by: float | None = None
         self._stopped = Event()
@@ -133,8 +101,8 @@ class Server:
         # Before the socket is taken: a signal would end the process with the path in its name, and nobody there.
         with self._signal_handlers():
             self._listen()
-            watchdog = StallGuard(self._hub, self.bounds.stalled, self.bounds.stuck)
-            tick = self._hub.loop.timer(BEAT, BEAT)
+            watchdog = Watchdog(self._hub, self.limits.max_blocking_time, self.limits.watchdog_timeout)
+            tick = self._hub.loop.timer(SWEEP_INTERVAL, SWEEP_INTERVAL)
             tick.start(self._tick, watchdog)
             try:
                 self._stopped.wait()
@@ -159,7 +127,7 @@ class Server:
         """Take the socket's path. Raises CannotListen."""
         replaced = self._listener.listen(self.takeover)
         if replaced is not None:
-            self._old_server = OldServer(replaced, self._hub.loop, self.bounds.message_bytes)
+            self._old_server = OldServer(replaced, self._hub.loop, self.limits.max_message_bytes)
         self._start_accepting()
         log.info("%s %s serves at %s", self.spec.name, self.spec.version, self._listener.path)
 
@@ -225,7 +193,7 @@ class Server:
     def _asked_to_stop(self) -> None:
         if self._stop_by is None and self._leave_by is None and self._has_kong and not self.is_superseded:
             log.info("asked to stop: serving until the next server does")
-            self._leave_by = monotonic() + self.bounds.succession
+            self._leave_by = monotonic() + self.limits.takeover_timeout
         else:
             self.stop()
 
@@ -239,7 +207,7 @@ class Server:
         if self._stop_by is not None:
             self._stop_by = 0.0
             return
-        self._stop_by = monotonic() + self.bounds.draining
+        self._stop_by = monotonic() + self.limits.graceful_shutdown_timeout
         log.info("stopping: %d events open", len(self.events))
         self._listener.withdraw()
         self._accept()
@@ -266,8 +234,8 @@ class Server:
             with gevent.Timeout(1, False):
                 self._close_plugin(instance)
 
-    def _tick(self, watchdog: StallGuard) -> None:
-        watchdog.beat(BEAT)
+    def _tick(self, watchdog: Watchdog) -> None:
+        watchdog.reset(SWEEP_INTERVAL)
         self.events.sweep()
         self._check_path()
         if self._stop_by is None:
@@ -285,14 +253,14 @@ class Server:
             try:
                 sock = self._listener.accept()
             except OSError as failure:
-                # Out of file descriptors: the socket stays readable, so look again at the next beat, not at
+                # Out of file descriptors: the socket stays readable, so look again at the next tick, not at
                 # once.
                 log.error("cannot accept a connection: %s", failure.strerror)
                 self._accepting.stop()
                 return
             if sock is None:
                 return
-            self.statistics.accepted_connections += 1
+            self.metrics.accepted_connections += 1
             self.connections.add(
                 Connection(
                     sock,
@@ -300,8 +268,8 @@ class Server:
                     self._methods,
                     self._refuse,
                     self._connection_closed,
-                    self.bounds,
-                    self.statistics,
+                    self.limits,
+                    self.metrics,
                 )
             )
 
@@ -335,14 +303,14 @@ class Server:
         event = arguments[0]
         instance = self.instances.get(event["InstanceId"])
         phase = event["EventName"]
-        counts = self.statistics.events
+        counts = self.metrics.events
         handler = instance.handlers.get(phase)
         if handler is not None:
             counts[phase] = counts.get(phase, 0) + 1
             self.events.begin(connection, message_id, instance, phase, handler)
         elif instance.plugin is None:
             counts[phase] = counts.get(phase, 0) + 1
-            self.statistics.failed += 1
+            self.metrics.failed += 1
             self.events.refuse(connection, message_id, phase)
         else:
             raise PDKError(f"{self.spec.name} has no handler for phase {phase}")
@@ -359,10 +327,10 @@ class Server:
         plugin = None
         self._starting.add(connection)
         try:
-            with gevent.Timeout(self.bounds.handler):
+            with gevent.Timeout(self.limits.handler_timeout):
                 plugin = self.spec.plugin(config)
-        except (Exception, gevent.Timeout, Stuck) as failure:  # noqa: BLE001 - its requests are answered, whatever it is
-            self.statistics.failed_instances += 1
+        except (Exception, gevent.Timeout, EventLoopBlocked) as failure:  # noqa: BLE001 - its requests are answered, whatever it is
+            self.metrics.failed_instances += 1
             expected = self.spec.configuration_error
             told = (
                 str(failure) if expected and isinstance(failure, expected) else "\n" + traceback.format_exc()
@@ -374,7 +342,7 @@ class Server:
         finally:
             self._starting.discard(connection)
         instance = self.instances.add(config, plugin)
-        self.statistics.started_instances += 1
+        self.metrics.started_instances += 1
         self._last_start = instance.started
         log.info("instance #%d started", instance.id)
         connection.send(result(message_id, self._status(instance)))
@@ -424,7 +392,7 @@ class Server:
             "OpenEvents": len(self.events),
             "Handlers": self.events.handlers,
             "Connections": len(self.connections),
-            "PdkCalls": self.statistics.pdk_calls,
+            "PdkCalls": self.metrics.pdk_calls,
         }
         connection.send(result(message_id, status))
 

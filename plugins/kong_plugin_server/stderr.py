@@ -103,7 +103,7 @@ class _Handler(_StreamHandler):
         return None
 
 
-def take_over(level: int) -> None:
+def redirect_log(level: int) -> None:
     """Make the standard streams unblocking and send the log to standard error, from `level` up."""
     sys.stdout = UnblockingStream(1)
     sys.stderr = UnblockingStream(2)

@@ -19,8 +19,7 @@ def main(argv: list[str] | None = None) -> int:
 
     monkey.patch_all()
 
-    from kong_plugin_server.process import serve
-    from kong_plugin_server.server import PluginSpec
+    from kong_plugin_server import PluginSpec, serve
 
     from . import __version__
     from .call import SIGNATURE
@@ -30,12 +29,12 @@ def main(argv: list[str] | None = None) -> int:
     from .schema import NAME, PRIORITY, SCHEMA
     from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
-    last_resort = (
+    error_response = (
         SERVICE_UNAVAILABLE.status,
         Refusal(SERVICE_UNAVAILABLE).body,
         {"Content-Type": "application/json", **SIGNATURE},
     )
-    spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort, ConfigurationError)
+    spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, error_response, ConfigurationError)
     return serve(spec, argv, observe=exporter.observe, parent=parent)
 
 

@@ -30,9 +30,8 @@ from typing import Any
 import gevent
 import greenlet
 import yeastar_adapter
+from kong_plugin_server import PluginSpec, serve
 from kong_plugin_server.command_line import parse
-from kong_plugin_server.process import serve
-from kong_plugin_server.server import PluginSpec
 from yeastar_adapter import __version__
 from yeastar_adapter.call import SIGNATURE
 from yeastar_adapter.plugin import Plugin
@@ -122,12 +121,12 @@ class RaisingPlugin:
 
 def main() -> int:
     RaisingPlugin.prefix = (parse(NAME, __version__, None).prefix or Path()).absolute()
-    last_resort = (
+    error_response = (
         SERVICE_UNAVAILABLE.status,
         Refusal(SERVICE_UNAVAILABLE).body,
         {"Content-Type": "application/json", **SIGNATURE},
     )
-    return serve(PluginSpec(RaisingPlugin, NAME, __version__, PRIORITY, SCHEMA, last_resort))
+    return serve(PluginSpec(RaisingPlugin, NAME, __version__, PRIORITY, SCHEMA, error_response))
 
 
 if __name__ == "__main__":

@@ -16,25 +16,23 @@ if __name__ == "__main__":
 
     monkey.patch_all()
 
-from kong_plugin_server.bounds import Bounds
-from kong_plugin_server.process import serve
-from kong_plugin_server.server import PluginSpec
+from kong_plugin_server import Limits, PluginSpec, serve
 from yeastar_adapter import __version__
 from yeastar_adapter.call import SIGNATURE
 from yeastar_adapter.plugin import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
-BOUNDS = Bounds(handler=10, abandoned=15, orphaned=5, message_bytes=1 << 20)
+LIMITS = Limits(handler_timeout=10, step_timeout=15, closed_connection_timeout=5, max_message_bytes=1 << 20)
 
 
 def main() -> int:
-    last_resort = (
+    error_response = (
         SERVICE_UNAVAILABLE.status,
         Refusal(SERVICE_UNAVAILABLE).body,
         {"Content-Type": "application/json", **SIGNATURE},
     )
-    return serve(PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, last_resort), bounds=BOUNDS)
+    return serve(PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, error_response), limits=LIMITS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import gevent
-from kong_plugin_server.statistics import Histogram
+from kong_plugin_server.metrics import Histogram
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -191,20 +191,20 @@ class PluginServer(Collector):
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
-        server, statistics = self._server, self._server.statistics
+        server, of_server = self._server, self._server.metrics
         versions = {(__version__, platform.python_version()): 1}
         yield _gauge("build_info", "The plugin's version, and Python's.", versions, "version", "python")
-        yield _counter("events", "Events of Kong that were handled.", statistics.events, "phase")
+        yield _counter("events", "Events of Kong that were handled.", of_server.events, "phase")
         yield _histogram(
             "event_duration_seconds",
             "From an event's first message to its last, Kong's PDK calls included.",
-            statistics.durations,
+            of_server.durations,
             "phase",
         )
         ended = {
-            "failed": statistics.failed,
-            "timed_out": statistics.timed_out,
-            "abandoned": statistics.abandoned,
+            "failed": of_server.failed,
+            "timed_out": of_server.timed_out,
+            "abandoned": of_server.abandoned,
         }
         yield _counter(
             "events_lost",
@@ -214,25 +214,25 @@ class PluginServer(Collector):
             "how",
         )
         yield _gauge("open_events", "Events under way.", len(server.events))
-        yield _counter("pdk_calls", "PDK calls made.", statistics.pdk_calls)
-        yield _counter("pdk_errors", "PDK calls that Kong answered with an error.", statistics.pdk_errors)
+        yield _counter("pdk_calls", "PDK calls made.", of_server.pdk_calls)
+        yield _counter("pdk_errors", "PDK calls that Kong answered with an error.", of_server.pdk_errors)
         yield _gauge(
             "instances", "Configurations that are loaded, one for each nginx worker.", len(server.instances)
         )
-        yield _counter("instances_started", "Configurations that were loaded.", statistics.started_instances)
+        yield _counter("instances_started", "Configurations that were loaded.", of_server.started_instances)
         yield _counter(
             "instances_failed",
             "Configurations that could not be used: their requests are refused.",
-            statistics.failed_instances,
+            of_server.failed_instances,
         )
         yield _gauge("kong_connections", "Connections of Kong's that are open.", len(server.connections))
         yield _counter(
-            "kong_connections_accepted", "Connections that Kong has made.", statistics.accepted_connections
+            "kong_connections_accepted", "Connections that Kong has made.", of_server.accepted_connections
         )
         yield _counter(
             "kong_connections_malformed",
             "Connections closed because what came was not the protocol.",
-            statistics.malformed,
+            of_server.malformed,
         )
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from kong_plugin_server.statistics import Statistics
+from kong_plugin_server.metrics import Metrics
 from yeastar_adapter.limits import RateLimitSettings, RedisSettings, open_limiter
 from yeastar_adapter.observability import outcomes
 from yeastar_adapter.observability.metrics import registry_of
@@ -27,7 +27,7 @@ def section(title: str) -> str:
 
 def test_the_metrics_of_the_manual_are_those_that_are_exported() -> None:
     limiter = open_limiter(RateLimitSettings(policy="redis", redis=RedisSettings(host="redis.invalid")))
-    server = SimpleNamespace(statistics=Statistics(), events=[], instances=[], connections=[])
+    server = SimpleNamespace(metrics=Metrics(), events=[], instances=[], connections=[])
     exported = {
         metric.name.removeprefix("yeastar_adapter_") + ("_total" if metric.type == "counter" else "")
         for metric in registry_of(server).collect()  # type: ignore[arg-type]

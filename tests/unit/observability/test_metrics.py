@@ -7,7 +7,7 @@ from typing import Any
 
 import gevent
 import pytest
-from kong_plugin_server.statistics import Histogram, Statistics
+from kong_plugin_server.metrics import Histogram, Metrics
 from prometheus_client import CollectorRegistry, generate_latest
 from yeastar_adapter import __version__
 from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Tokens
@@ -138,10 +138,10 @@ def test_a_session_that_is_refused_is_paused_until_the_next_attempt(monkeypatch:
 
 
 def plugin_server(**changes: Any) -> Any:
-    statistics = Statistics()
+    metrics = Metrics()
     for name, changed in changes.items():
-        setattr(statistics, name, changed)
-    return SimpleNamespace(statistics=statistics, events=[1, 2], instances=[1], connections=[])
+        setattr(metrics, name, changed)
+    return SimpleNamespace(metrics=metrics, events=[1, 2], instances=[1], connections=[])
 
 
 def test_the_plugin_server_shows_its_events_and_calls() -> None:

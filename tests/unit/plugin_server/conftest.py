@@ -98,16 +98,16 @@ def prefix() -> Iterator[Path]:
 
 @pytest.fixture
 def launch(prefix: Path) -> Iterator[Callable[..., PluginProcess]]:
-    """Starts a plugin server without waiting for it; keyword arguments are `Bounds`."""
+    """Starts a plugin server without waiting for it; keyword arguments are `Limits`."""
     started: list[PluginProcess] = []
 
-    def launch(*options: str, environment: dict[str, str] | None = None, **bounds: float) -> PluginProcess:
+    def launch(*options: str, environment: dict[str, str] | None = None, **limits: float) -> PluginProcess:
         log = prefix / f"log-{len(started)}"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*COMMAND, "-p", str(prefix), *options],
                 cwd=ROOT,
-                env={**os.environ, "TEST_BOUNDS": json.dumps(bounds), **(environment or {})},
+                env={**os.environ, "TEST_LIMITS": json.dumps(limits), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -29,9 +29,7 @@ from typing import Any
 
 import gevent
 from kong_pdk.exception import PDKException
-from kong_plugin_server.bounds import Bounds
-from kong_plugin_server.process import serve
-from kong_plugin_server.server import PluginSpec
+from kong_plugin_server import Limits, PluginSpec, serve
 
 LAST_RESORT = (500, '{"errors": [{"code": "10007"}]}', {"Content-Type": "application/json"})
 SCHEMA = [{"journal": {"type": "string"}}]
@@ -228,8 +226,8 @@ def main() -> int:
         step, number = os.environ["TEST_SIGNAL_AT"].split(":")
         signal_itself(step, int(number), sys.argv[sys.argv.index("-p") + 1])
     spec = PluginSpec(Plugin, "scripted", "1.2.3", 1000, SCHEMA, LAST_RESORT)
-    bounds = Bounds(**json.loads(os.environ.get("TEST_BOUNDS", "{}")))
-    return serve(spec, bounds=bounds)
+    limits = Limits(**json.loads(os.environ.get("TEST_LIMITS", "{}")))
+    return serve(spec, limits=limits)
 
 
 if __name__ == "__main__":

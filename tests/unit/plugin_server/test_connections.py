@@ -45,7 +45,7 @@ def test_what_is_no_rpc_closes_that_connection_and_no_other(server: PluginProces
 
 
 def test_a_message_beyond_the_limit_closes_its_connection(serve: Serve) -> None:
-    server = serve(message_bytes=100_000)
+    server = serve(max_message_bytes=100_000)
     worker, instance = server.start("reads a body")
     first = worker.begin(instance)
     stranger = server.worker()
@@ -107,7 +107,7 @@ def test_a_large_answer_reaches_a_slow_reader_whole(server: PluginProcess) -> No
 
 
 def test_a_peer_that_never_reads_is_cut_off(serve: Serve) -> None:
-    server = serve(unsent_bytes=1_000_000)
+    server = serve(max_unsent_bytes=1_000_000)
     deaf = server.worker()
     requests = msgpack.packb([0, 1, "plugin.GetStatus", []]) * 200_000
     with pytest.raises((BrokenPipeError, ConnectionResetError)):

@@ -77,7 +77,7 @@ def test_error_ends_the_event_as_exit_does(server: PluginProcess) -> None:
 
 @pytest.mark.parametrize("behaviour", ["raises", "waits"])
 def test_an_instance_that_cannot_be_made_answers_every_event(serve: Serve, behaviour: str) -> None:
-    server = serve(handler=0.3)
+    server = serve(handler_timeout=0.3)
     worker, instance = server.start("nothing", constructor=behaviour, api_key="ystr_secret_key_0123456789")
     assert_last_resort(worker.begin(instance))
     assert_last_resort(worker.begin(instance, "response"))
@@ -111,21 +111,21 @@ def test_a_handler_that_waits_holds_up_nobody(server: PluginProcess) -> None:
 
 
 def test_a_handler_that_never_returns_is_ended_and_answered_for(serve: Serve) -> None:
-    server = serve(handler=0.3)
+    server = serve(handler_timeout=0.3)
     worker, instance = server.start("waits")
     assert_last_resort(worker.begin(instance))
     server.wait_for_note("unwound")
 
 
 def test_a_handler_that_waits_while_it_is_unwound_is_let_to(serve: Serve) -> None:
-    server = serve(handler=0.3)
+    server = serve(handler_timeout=0.3)
     worker, instance = server.start("waits when unwound")
     assert_last_resort(worker.begin(instance))
     server.wait_for_note("unwound")
 
 
 def test_an_event_that_kong_abandons_is_unwound(serve: Serve) -> None:
-    server = serve(abandoned=0.3)
+    server = serve(step_timeout=0.3)
     worker, instance = server.start("calls")
     first = worker.begin(instance)
     server.wait_for_note("unwound")
@@ -134,7 +134,7 @@ def test_an_event_that_kong_abandons_is_unwound(serve: Serve) -> None:
 
 
 def test_an_abandoned_event_is_unwound_sooner_when_its_connection_is_closed(serve: Serve) -> None:
-    server = serve(abandoned=3600, orphaned=0.1)
+    server = serve(step_timeout=3600, closed_connection_timeout=0.1)
     worker, instance = server.start("calls")
     worker.begin(instance)
     worker.close()
@@ -158,7 +158,7 @@ def test_a_handler_whose_kong_is_gone_ends_at_its_next_call(server: PluginProces
 
 
 def test_too_many_open_events_make_room_for_new_ones(serve: Serve) -> None:
-    server = serve(open_events=10)
+    server = serve(max_open_events=10)
     worker, instance = server.start("calls")
     answers = [worker.begin(instance) for _ in range(30)]
     for abandoned in answers[:20]:
@@ -171,7 +171,7 @@ def test_too_many_open_events_make_room_for_new_ones(serve: Serve) -> None:
 
 def test_an_answer_that_comes_after_kong_gave_up_is_not_taken_for_another(serve: Serve) -> None:
     """Kong puts a connection back into its pool when its wait has timed out, and uses it for the next request."""
-    server = serve(superseded=0.05)
+    server = serve(stale_message_age=0.05)
     worker, instance = server.start("waits shortly", seconds=1.5)
     given_up = worker.send("plugin.HandleEvent", {"InstanceId": instance, "EventName": "access"})
     with pytest.raises(TimeoutError):
@@ -199,7 +199,7 @@ def test_a_pdk_call_from_another_greenlet_is_an_error_there(server: PluginProces
 
 
 def test_code_that_spins_is_interrupted_and_answered_for(serve: Serve) -> None:
-    server = serve(stalled=1)
+    server = serve(max_blocking_time=1)
     worker, instance = server.start("spins")
     assert_last_resort(worker.begin(instance))
     server.wait_for_log("in spins")
@@ -208,7 +208,7 @@ def test_code_that_spins_is_interrupted_and_answered_for(serve: Serve) -> None:
 
 
 def test_a_process_that_cannot_be_interrupted_ends_and_says_where(serve: Serve) -> None:
-    server = serve(stalled=0.5, stuck=1)
+    server = serve(max_blocking_time=0.5, watchdog_timeout=1)
     worker, instance = server.start("spins where no signal reaches")
     worker.send("plugin.HandleEvent", {"InstanceId": instance, "EventName": "access"})
     assert server.process.wait(PATIENCE) != 0
@@ -216,7 +216,7 @@ def test_a_process_that_cannot_be_interrupted_ends_and_says_where(serve: Serve) 
 
 
 def test_handlers_are_not_interrupted_while_the_loop_runs(serve: Serve) -> None:
-    server = serve(stalled=1, stuck=2)
+    server = serve(max_blocking_time=1, watchdog_timeout=2)
     worker, instance = server.start("calls")
     deadline = time.monotonic() + 2.5
     while time.monotonic() < deadline:
@@ -226,7 +226,7 @@ def test_handlers_are_not_interrupted_while_the_loop_runs(serve: Serve) -> None:
 
 
 def test_a_process_that_was_stopped_for_a_while_goes_on(serve: Serve) -> None:
-    server = serve(stalled=0.5)
+    server = serve(max_blocking_time=0.5)
     worker, instance = server.start("calls")
     first = worker.begin(instance)
     for _ in range(5):

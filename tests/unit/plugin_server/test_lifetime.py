@@ -38,7 +38,7 @@ def test_sigterm_lets_running_events_finish_and_ends_with_status_zero(server: Pl
 
 
 def test_sigterm_does_not_wait_for_ever(serve: Serve) -> None:
-    server = serve(draining=0.3)
+    server = serve(graceful_shutdown_timeout=0.3)
     worker, instance = server.start("waits")
     running = worker.send("plugin.HandleEvent", {"InstanceId": instance, "EventName": "access"})
     other, parked = server.start("calls")

@@ -15,7 +15,7 @@ from bench.soak import complaint, soak
 def test_nothing_is_left_of_requests_that_are_refused_or_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("SOAK_BOUNDS", json.dumps({"abandoned": 0.5, "orphaned": 0.2}))
+    monkeypatch.setenv("SOAK_LIMITS", json.dumps({"step_timeout": 0.5, "closed_connection_timeout": 0.2}))
     with processes.stub() as merchant, plugin_server(OURS, ("bench.impatient_server",)) as server:
         instance = start_instance(server.path, OURS, traffic.configuration(merchant))
         footprints = soak(server, instance, 3000, settle=20, say=print)

@@ -6,36 +6,36 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Limits:
     """All times are in seconds."""
 
-    handler: float = 30.0
-    """A handler that keeps Kong waiting longer is ended and the request answered with the last resort."""
-    abandoned: float = 90.0
-    """An event that waits longer for Kong is unwound. Kong answers a PDK call in microseconds, or never: a
+    handler_timeout: float = 30.0
+    """A handler that keeps Kong waiting longer is ended and the request answered with the error response."""
+    step_timeout: float = 90.0
+    """An event that waits longer for Kong's next step is unwound. Kong answers a PDK call in microseconds, or never: a
     call that fails inside Kong ends the request there, and the plugin server is not told."""
-    orphaned: float = 5.0
+    closed_connection_timeout: float = 5.0
     """The same when the connection of its last message was closed. Not at once: Kong closes idle
     connections for reasons of its own, and the next step may arrive on another."""
-    superseded: float = 1.0
+    stale_message_age: float = 1.0
     """Kong sends nothing on a connection before its answer has come. If a further message does arrive, and
     the one before has waited this long, Kong has given it up, and an answer to it would be taken for the
     further message's."""
-    stalled: float = 10.0
+    max_blocking_time: float = 10.0
     """Code that has not let the event loop run for so long is interrupted."""
-    stuck: float = 60.0
+    watchdog_timeout: float = 60.0
     """If that does not help, the process ends, and Kong starts another."""
-    draining: float = 8.0
+    graceful_shutdown_timeout: float = 8.0
     """How long running events have after SIGTERM. `docker stop` kills after ten."""
-    succession: float = 15.0
+    takeover_timeout: float = 15.0
     """How long a server serves on that was asked to stop while its Kong goes on: the next one may still be loading."""
-    awake: float = 0.00015
+    busy_poll: float = 0.00015
     """How long the event loop waits for Kong's next step without going to sleep, when only one event is open."""
-    message_bytes: int = 16 * 1024 * 1024
-    unsent_bytes: int = 32 * 1024 * 1024
+    max_message_bytes: int = 16 * 1024 * 1024
+    max_unsent_bytes: int = 32 * 1024 * 1024
     """A connection whose peer does not read is closed when this much waits to be sent."""
-    open_events: int = 2000
+    max_open_events: int = 2000
     """Beyond, the event that has waited longest for Kong makes room for a new one: one that Kong is busy with
     waits microseconds. An open event takes about 10 KB."""
-    idle_handlers: int = 64
+    max_idle_greenlets: int = 64
     """Greenlets kept for the next event: a new one costs more than a PDK call."""

@@ -23,7 +23,7 @@ class Histogram:
         self.seconds += seconds
 
 
-class Statistics:
+class Metrics:
     """Running totals since the process started; plain attributes, read at any time."""
 
     __slots__ = (
