@@ -84,12 +84,12 @@ def test_a_count_that_was_broken_off_does_not_refuse_everything_afterwards(
     limiter, rates = LocalLimiter(clock=lambda: 1), Rates(minute=5)
     assert limiter.admit("acme-manila", rates).allowed
 
-    def grant(window: Window, now: int) -> None:
-        window.times.append(now)
+    def give(window: Window, turn: int, limit: int) -> None:
+        window.times.append(turn)
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Window, "grant", grant)
+        patch.setattr(Window, "give", give)
         with pytest.raises(MemoryError):
             limiter.admit("acme-manila", rates)
     assert limiter.admit("acme-manila", rates).allowed

@@ -27,6 +27,7 @@ class Link:
         """Connections accepted so far."""
         self.delay_seconds = 0.0
         """How long each piece from the client waits before it is passed on."""
+        self._forgotten = 0
         self._tls = tls
         self._passing = asyncio.Event()
         self._passing.set()
@@ -44,6 +45,10 @@ class Link:
     def release(self) -> None:
         """Pass on again, what was held included."""
         self._loop.call_soon_threadsafe(self._passing.set)
+
+    def forget(self) -> None:
+        """Drop what comes on the present connections, and tell neither side; new ones are carried."""
+        self._forgotten = self.connections
 
     def cut(self) -> None:
         """Break every connection. New ones are still accepted."""
@@ -75,14 +80,15 @@ class Link:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         self._writers.add(writer)
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
             self._writers.add(there_writer)
             try:
                 await asyncio.gather(
-                    self._pump(reader, there_writer, delayed=True),
-                    self._pump(there_reader, writer, delayed=False),
+                    self._pump(number, reader, there_writer, delayed=True),
+                    self._pump(number, there_reader, writer, delayed=False),
                 )
             finally:
                 self._writers.discard(there_writer)
@@ -94,13 +100,15 @@ class Link:
             writer.close()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delayed: bool
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delayed: bool
     ) -> None:
         with contextlib.suppress(OSError):
             while piece := await reader.read(65536):
                 if delayed and self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
                 await self._passing.wait()
+                if number <= self._forgotten:
+                    continue
                 writer.write(piece)
                 await writer.drain()
         writer.close()

@@ -68,6 +68,11 @@ class Node:
         self.begin(do="ask", times=times)
         return self.end()
 
+    def idle(self, seconds: float) -> None:
+        """As if nobody had asked Redis for so long."""
+        self.begin(do="idle", seconds=seconds)
+        self.end()
+
     def statistics(self) -> dict[str, Any]:
         self.begin(do="statistics")
         return self.end()

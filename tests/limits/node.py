@@ -5,11 +5,13 @@
 Takes one command a line on standard input, a JSON object, and answers it with one line on standard output:
 
     {"do": "admit", "consumer": "acme", "rates": {"second": 5}, "times": 10}      in parallel, unless "at_once": false
-        [[true, 5, 4, 1, 0], …]     a verdict each; null: LimiterUnavailable
+        [[true, 5, 4, 1, 0, 1, 0], …]  a verdict each; null: LimiterUnavailable
     {"do": "admit", …, "busy_seconds": 1}   keep the processor busy while the answers come in
     {"do": "admit", …, "kill": "first"}     kill the greenlet of the first request while it waits, or "exchange":
-                                            the one that asks Redis in the name of those who came later
+                                            the one that asks Redis in the name of those who came later, or
+                                            "waiting": the one that waits for its turn
     {"do": "ask", "times": 1000}            ask Redis, whatever came of it before, and count what went wrong
+    {"do": "idle", "seconds": 60}           as if nobody had asked Redis for so long
     {"do": "statistics"}  {"do": "resources"}
 """
 
@@ -54,6 +56,7 @@ class Node:
         rates: dict[str, int] | None = None,
         times: int = 1,
         at_once: bool = True,
+        max_wait_seconds: float = 0,
         busy_seconds: float = 0,
         kill: str | None = None,
     ) -> list[tuple[Any, ...] | None]:
@@ -61,7 +64,7 @@ class Node:
 
         def one() -> tuple[Any, ...] | None:
             try:
-                return tuple(self.limiter.admit(consumer, asked))
+                return tuple(self.limiter.admit(consumer, asked, max_wait_seconds))
             except LimiterUnavailable:
                 return None
 
@@ -74,15 +77,26 @@ class Node:
             waiting.pop(0).kill(block=False)
         elif kill == "exchange":
             _kill_exchange()
+        elif kill == "waiting":
+            while not (self.limiter.statistics.waits and sum(not one.ready() for one in waiting) == 1):
+                gevent.sleep(0.001)
+            [late] = [one for one in waiting if not one.ready()]
+            waiting.remove(late)
+            late.kill(block=False)
         return [greenlet.get() for greenlet in waiting]
 
     def ask(self, times: int) -> int:
         failures = 0
         for _ in range(times):
             deadline = time.monotonic() + self.settings.redis.timeout_ms / 1000
-            answer = self.link.ask(Question("yeastar-adapter:{acme}", Rates(minute=5), deadline))
+            answer = self.link.ask(Question("yeastar-adapter:2:{acme}", Rates(minute=5), 0, deadline))
             failures += isinstance(answer, Exception)
         return failures
+
+    def idle(self, seconds: float) -> None:
+        """Let the connections to Redis be unused for so long."""
+        for link in self.limiter._links.values():
+            link._used -= seconds
 
     def statistics(self) -> dict[str, Any]:
         return asdict(self.limiter.statistics)

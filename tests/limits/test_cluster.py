@@ -62,7 +62,7 @@ def consumer_of(master: int) -> str:
 
 
 def slot_of(consumer: str) -> int:
-    return key_slot(f"yeastar-adapter:{{{consumer}}}".encode())
+    return key_slot(f"yeastar-adapter:2:{{{consumer}}}".encode())
 
 
 def keys(master: RedisServer) -> list[str]:
@@ -77,7 +77,7 @@ def test_every_consumer_is_counted_by_the_node_that_has_its_slot(
     for number, master in enumerate(masters):
         consumer = consumer_of(number)
         assert passed(node.admit(consumer, times=20, minute=5)) == 5
-        assert keys(master) == [f"yeastar-adapter:{{{consumer}}}"]
+        assert keys(master) == [f"yeastar-adapter:2:{{{consumer}}}"]
     assert node.statistics()["redis_failures"] == 0
 
 
@@ -113,7 +113,7 @@ def test_a_slot_that_was_moved_is_found_again(
     node = start_node(masters[0].settings(), fault_tolerant=False)
     assert passed(node.admit(consumer, minute=5)) == 1
     with masters[0].client() as first, masters[1].client() as second:
-        second.delete(f"yeastar-adapter:{{{consumer}}}")
+        second.delete(f"yeastar-adapter:2:{{{consumer}}}")
         for client in (first, second):
             name = first.execute_command("CLUSTER MYID")
             client.execute_command("CLUSTER SETSLOT", slot_of(consumer), "NODE", name)
@@ -148,4 +148,4 @@ def test_a_node_that_takes_over_from_a_dead_one_is_found(
         client.execute_command("CLUSTER SETSLOT", slot_of(consumer), "NODE", name)
     until(lambda: back(node))
     assert passed(node.admit(consumer, times=20, minute=5)) == 5
-    assert f"yeastar-adapter:{{{consumer}}}" in keys(masters[0])
+    assert f"yeastar-adapter:2:{{{consumer}}}" in keys(masters[0])

@@ -171,7 +171,7 @@ def test_a_redis_that_is_away_from_the_beginning_is_used_when_it_comes(
     until(lambda: back(node))
     assert passed(node.admit(times=10, minute=5)) == 5
     with redis.client() as client:
-        assert client.exists("yeastar-adapter:{acme}")
+        assert client.exists("yeastar-adapter:2:{acme}")
 
 
 def test_the_time_out_bounds_connecting_authenticating_and_asking_together(
@@ -254,6 +254,35 @@ def test_a_redis_that_answered_while_the_process_was_busy_is_not_away(
         link.delay_seconds = 0.1
         assert passed(node.admit(times=20, minute=100, busy_seconds=2 * TIMEOUT_MS / 1000)) == 20
         assert node.statistics()["redis_failures"] == 0
+
+
+def test_an_idle_connection_that_was_dropped_in_silence_is_made_again_and_nobody_notices(
+    redis: RedisServer, start_node: Callable[..., Node]
+) -> None:
+    with Link(redis.port) as link:
+        settings = {**redis.settings(), "port": link.port, "timeout_ms": TIMEOUT_MS}
+        node = start_node(settings, fault_tolerant=False)
+        assert passed(node.admit(times=2, minute=5)) == 2
+        for connections in (2, 3):
+            link.forget()
+            node.idle(seconds=60)
+            assert passed(node.admit(minute=5)) == 1
+            assert link.connections == connections
+        assert passed(node.admit(times=10, minute=5)) == 1
+        statistics = node.statistics()
+    assert (statistics["redis_failures"], statistics["redis_losses"]) == (0, 0)
+    assert "away" not in node.log()
+
+
+def test_an_idle_connection_that_is_well_is_used_again(
+    redis: RedisServer, start_node: Callable[..., Node]
+) -> None:
+    with Link(redis.port) as link:
+        node = start_node({**redis.settings(), "port": link.port})
+        for _ in range(5):
+            node.admit(minute=5)
+            node.idle(seconds=60)
+        assert link.connections == 1
 
 
 @pytest.mark.parametrize(("kill", "left"), [("first", 19), ("exchange", 20)])

@@ -8,12 +8,12 @@ import redis as redis_py
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yeastar_adapter.limits.link import SCRIPT
-from yeastar_adapter.limits.window import SLOTS, Window, admit
+from yeastar_adapter.limits.window import LONGEST_WAIT, RECORDS, Window, admit
 
 from tests.harness.link import Link
 from tests.limits.conftest import passed, until
 
-KEY = "yeastar-adapter:{acme}"
+KEY = "yeastar-adapter:2:{acme}"
 SECOND = 1_000_000
 
 
@@ -39,9 +39,36 @@ def test_nodes_that_are_released_together_share_one_count(redis, start_node):
 
 def test_a_refused_request_says_when_to_come_back(node):
     node.admit(times=2, second=100, minute=2)
-    allowed, limit, remaining, reset, retry_after = node.admit(second=100, minute=2)[0]
-    assert (allowed, limit, remaining) == (False, 2, 0)
+    allowed, limit, remaining, reset, retry_after, window, wait = node.admit(second=100, minute=2)[0]
+    assert (allowed, limit, remaining, window, wait) == (False, 2, 0, 60, 0)
     assert 1 <= retry_after == reset <= 60
+
+
+def test_requests_that_come_early_wait_for_their_turn_on_all_nodes_together(redis, start_node):
+    nodes = [start_node(redis.settings()) for _ in range(2)]
+    for node in nodes:
+        node.admit("somebody else", minute=1)
+    for node in nodes:
+        node.begin_admitting("acme", 20, second=5, max_wait_seconds=1)
+    verdicts = [verdict for node in nodes for verdict in node.end()]
+    waits = sorted(verdict[6] for verdict in verdicts if verdict[0])
+    assert waits[:5] == [0] * 5
+    assert len(waits) == 10
+    assert all(0 < wait <= 1_000_000 for wait in waits[5:])
+    assert sum(node.statistics()["waits"] for node in nodes) == 5
+
+
+def test_a_greenlet_that_is_killed_while_it_waits_for_its_turn_has_used_it(node):
+    verdicts = node.admit(times=2, second=1, max_wait_seconds=5, kill="waiting")
+    assert [verdict[6] for verdict in verdicts] == [0]
+    # The killed one's turn is a second after the first one's, so the next is two seconds after it.
+    assert 1_000_000 < node.admit(second=1, max_wait_seconds=5)[0][6] <= 2_000_000
+
+
+def test_nobody_is_held_up_by_one_who_waits_for_his_turn(node):
+    node.begin_admitting("acme", 4, second=1, max_wait_seconds=5)
+    assert [verdict[0] for verdict in node.end()] == [True] * 4
+    assert node.statistics()["redis_round_trips"] <= 4
 
 
 def test_all_windows_of_a_request_take_one_round_trip(node, redis):
@@ -92,7 +119,7 @@ def test_one_key_a_consumer_that_goes_when_nothing_counts_any_more(node, redis):
 def test_the_size_of_a_consumers_state_does_not_grow_with_the_limit(node, redis):
     with redis.client() as client:
         assert passed(node.admit(times=2000, at_once=False, second=5000, day=100_000)) == 2000
-        assert client.strlen(KEY) < 2 * 64 * 12
+        assert client.strlen(KEY) < 2 * (RECORDS + 1) * 12 + 100
 
 
 def test_a_changed_limit_keeps_what_was_counted(node):
@@ -150,8 +177,15 @@ def test_what_somebody_else_left_under_a_consumers_key_counts_for_nothing(node, 
     with redis.client() as client:
         client.rpush(KEY, "a list")
         assert passed(node.admit(times=6, minute=5)) == 5
-        client.set(KEY, b"\xc1 not MessagePack")
-        assert passed(node.admit(times=6, minute=5)) == 5
+        for value in (
+            b"\xc1 not MessagePack",
+            b"\x2a",
+            b"\x81\x3c\x2a",
+            b"\x81\x3c\x92\x01\xa1x",
+            b"\x91\x92\xa1x\xa1x",
+        ):
+            client.set(KEY, value)
+            assert passed(node.admit(times=6, minute=5)) == 5
 
 
 def test_a_consumer_may_have_any_name(node):
@@ -160,7 +194,7 @@ def test_a_consumer_may_have_any_name(node):
 
 
 def test_in_the_script_the_arithmetic_is_the_same(redis_server):
-    slot = SECOND // SLOTS
+    slot = SECOND // 32
     pause = st.one_of(
         st.integers(0, 50),
         st.integers(0, slot),
@@ -171,33 +205,37 @@ def test_in_the_script_the_arithmetic_is_the_same(redis_server):
     )
     spacing = st.one_of(st.integers(0, 50), st.integers(0, slot), st.just(SECOND // 2))
     bursts = st.lists(st.tuples(pause, st.integers(1, 60), spacing), min_size=1, max_size=8)
-    limit = st.one_of(st.none(), st.integers(1, 8), st.integers(50, 150))
+    limit = st.one_of(st.none(), st.integers(1, 8), st.integers(50, 150), st.integers(600, 2000))
+    wait = st.one_of(st.just(0), st.integers(0, LONGEST_WAIT))
 
     with redis_server.client() as client:
         script = client.register_script(SCRIPT)
 
         @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(bursts, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3))
-        def same(bursts: list[tuple[int, int, int]], configurations: list[tuple[int | None, ...]]) -> None:
+        @given(bursts, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3), wait)
+        def same(
+            bursts: list[tuple[int, int, int]], configurations: list[tuple[int | None, ...]], wait: int
+        ) -> None:
             client.delete(KEY)
-            windows = {seconds: Window(seconds * SECOND) for seconds in (1, 60, 3600)}
+            windows = {seconds: Window(seconds) for seconds in (1, 60, 3600)}
             now = 1_760_000_000 * SECOND
             pauses = [gap for pause, count, spacing in bursts for gap in (pause, *[spacing] * (count - 1))]
             for count, pause in enumerate(pauses):
                 now += pause
                 limits = configurations[count * len(configurations) // len(pauses)]
                 asked = [(n, s) for n, s in zip(limits, windows, strict=True) if n is not None]
-                set_back = any(windows[s].times and windows[s].times[-1] > now for _, s in asked)
+                future = now + LONGEST_WAIT
+                set_back = any(windows[s].times and windows[s].times[-1] > future for _, s in asked)
                 before = deepcopy(windows)
-                here = admit([(n, windows[s]) for n, s in asked], now)
+                here = admit([(n, windows[s]) for n, s in asked], now, wait)
                 # What has expired leaves the stored state with the next write, and most refusals write nothing:
                 # that shows when the clock is set back.
                 if here.allowed or set_back:
-                    windows = {s: Window(s * SECOND) if w.expired(now) else w for s, w in windows.items()}
+                    windows = {s: Window(s) if w.expired(now) else w for s, w in windows.items()}
                 else:
                     windows = before
                 words = [number for pair in asked for number in pair]
-                there = script(keys=[KEY], args=[*words, now])
+                there = script(keys=[KEY], args=[wait, *words, now])
                 assert tuple(map(int, there.split())) == here
 
         same()

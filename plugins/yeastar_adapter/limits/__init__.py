@@ -1,7 +1,7 @@
 """Rate limits: so many requests of a consumer in any second, minute, hour and day.
 
 limiter = open_limiter(settings)
-verdict = limiter.admit("acme-manila", Rates(second=5, minute=60))
+verdict = limiter.admit("acme-manila", Rates(second=5, minute=300), max_wait_seconds=1)
 if not verdict.allowed:
     ...  # 429, Retry-After: verdict.retry_after_seconds
 """

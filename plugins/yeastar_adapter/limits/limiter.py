@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
+
+import gevent
 
 from .settings import Rates
 from .window import Verdict
@@ -19,6 +22,8 @@ class Statistics:
 
     local_requests: int = 0
     """Requests that were counted in this process, whoever asked."""
+    waits: int = 0
+    """Requests that came before their turn, and waited for it."""
 
     redis_requests: int = 0
     """Requests that Redis was asked about."""
@@ -39,13 +44,21 @@ class Statistics:
 
 
 class Limiter(Protocol):
-    """Decides whether a consumer's request may pass."""
+    """Decides whether a consumer's request may pass, and when."""
 
     statistics: Statistics
 
-    def admit(self, consumer: str, rates: Rates) -> Verdict:
-        """Count one request of `consumer`, if all windows of `rates` have room for it.
+    def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
+        """Count one request under `key`, if all windows of `rates` have room for it within `max_wait_seconds`.
 
-        Raises LimiterUnavailable.
+        Returns when it is the request's turn; other greenlets run meanwhile. The turn was reserved when the request
+        came, and stays counted if whoever waits for it is gone. Raises LimiterUnavailable.
         """
         ...
+
+
+def wait_for_turn(verdict: Verdict) -> None:
+    """Sleep until the turn that a verdict has reserved; never less than that."""
+    turn = time.monotonic() + verdict.wait_microseconds / 1_000_000
+    while (left := turn - time.monotonic()) > 0:
+        gevent.sleep(left)

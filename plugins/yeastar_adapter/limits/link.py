@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from redis.exceptions import (
     ConnectionError,
     InvalidResponse,
     NoScriptError,
+    RedisError,
     ResponseError,
     TimeoutError,
 )
@@ -27,8 +30,20 @@ from .limiter import Statistics
 from .settings import Rates, RedisSettings
 from .window import Verdict
 
+log = logging.getLogger(__name__)
+
 SCRIPT = files(__package__).joinpath("sliding_window.lua").read_bytes()
 _SHA = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()
+
+# A connection that was idle for longer may have been dropped in silence by what stands between: it is asked first.
+_TRUSTED_SECONDS = 1.0
+
+# The kernel notices a connection that is gone after half a minute, and what stands between sees it used.
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
 
 Answer = Verdict | Exception
 """A verdict; or why there is none: AskError and MovedError, any other RedisError, OSError."""
@@ -37,15 +52,19 @@ Answer = Verdict | Exception
 class Question:
     """What one request asks of Redis, and the place where its greenlet waits for the answer.
 
-    `deadline` is when to have given up, on `time.monotonic()`; `asking` is for a node of a Redis Cluster to which
+    `longest_wait` is that of the request for its turn, in microseconds; `deadline` is when to have given up, on
+    `time.monotonic()`; `asking` is for a node of a Redis Cluster to which
     the key is just being moved.
     """
 
-    __slots__ = ("answer", "asking", "deadline", "key", "rates")
+    __slots__ = ("answer", "asking", "deadline", "key", "longest_wait", "rates")
 
-    def __init__(self, key: str, rates: Rates, deadline: float, asking: bool = False) -> None:
+    def __init__(
+        self, key: str, rates: Rates, longest_wait: int, deadline: float, asking: bool = False
+    ) -> None:
         self.key = key
         self.rates = rates
+        self.longest_wait = longest_wait
         self.deadline = deadline
         self.asking = asking
         self.answer: AsyncResult[Answer] = AsyncResult()
@@ -59,7 +78,10 @@ class Link:
     all the rest of an accepted request.
 
     If the server has closed an established connection, it is connected to and asked once more. What it had counted
-    before it did is then counted twice, which errs on the safe side.
+    before it did is then counted twice, which errs on the safe side. A connection that was idle is sent a PING first:
+    without an answer in a quarter of the time limit it is made anew.
+
+    Where a server does not tell scripts the time, this process tells its own.
     """
 
     def __init__(self, settings: RedisSettings, statistics: Statistics) -> None:
@@ -71,7 +93,10 @@ class Link:
         self._waiting: list[Question] = []
         self._unread: deque[Question] = deque()
         self._script_unknown: list[Question] = []
+        self._time_unknown: list[Question] = []
+        self._tells_time = False
         self._refused = False
+        self._used = 0.0
 
     def ask(self, question: Question) -> Answer:
         """Wait for the answer, at most until the question's deadline."""
@@ -128,20 +153,38 @@ class Link:
             self._disconnect()
 
     def _put(self, batch: list[Question]) -> None:
+        if self._connected and time.monotonic() - self._used > _TRUSTED_SECONDS and not self._is_alive():
+            self._disconnect()
         established = self._connected
         try:
-            self._send(batch, _evalsha)
+            self._send(batch)
         except ConnectionError:
             if not established:
                 raise
             self._disconnect()
-            self._send(_unanswered(batch), _evalsha)
+            self._send(_unanswered(batch))
         if self._script_unknown:
             unknown, self._script_unknown = self._script_unknown, []
             self._statistics.script_loads += 1
-            self._send(unknown, _eval)
+            self._send(unknown, with_script=True)
+        if self._time_unknown:
+            unknown, self._time_unknown = self._time_unknown, []
+            self._tells_time = True
+            self._send(unknown)
+        self._used = time.monotonic()
 
-    def _send(self, questions: list[Question], command: Callable[[str, Rates], bytes]) -> None:
+    def _is_alive(self) -> bool:
+        """Whether the server answers on the connection; whatever it says."""
+        try:
+            return _within(self._grace, self._ping)
+        except (OSError, RedisError):
+            return False
+
+    def _ping(self) -> None:
+        self._connection.send_packed_command([_PING])
+        self._reply()
+
+    def _send(self, questions: list[Question], with_script: bool = False) -> None:
         if not self._connected:
             self._connection.connect()
             self._connected = True
@@ -150,11 +193,21 @@ class Link:
         for question in questions:
             if question.asking:
                 commands.append(_ASKING)
-            commands.append(command(question.key, question.rates))
+            commands.append(self._command(question, with_script))
         self._connection.send_packed_command([b"".join(commands)])
         self._statistics.redis_round_trips += 1
         self._unread.extend(questions)
         self._read()
+
+    def _command(self, question: Question, with_script: bool) -> bytes:
+        if with_script or self._tells_time:
+            now = (b"%d" % (time.time_ns() // 1000),) if self._tells_time else ()
+            return _words(
+                *((b"EVAL", SCRIPT) if with_script else (b"EVALSHA", _SHA)),
+                *_arguments(question.key, question.rates, question.longest_wait),
+                *now,
+            )
+        return _evalsha(question.key, question.rates, question.longest_wait)
 
     def _read(self) -> None:
         while self._unread:
@@ -168,6 +221,17 @@ class Link:
             elif isinstance(reply, bytes):
                 allowed, *numbers = map(int, reply.split())
                 question.answer.set(Verdict(allowed == 1, *numbers))
+            elif (
+                isinstance(reply, ResponseError) and str(reply).startswith("NOTIME") and not self._tells_time
+            ):
+                if not self._time_unknown:
+                    log.warning(
+                        "Redis %s:%s does not tell scripts the time (%s): each node goes by its own clock",
+                        self._connection.host,
+                        self._connection.port,
+                        str(reply).removeprefix("NOTIME "),
+                    )
+                self._time_unknown.append(question)
             elif isinstance(reply, ResponseError):
                 self._refused = self._refused or not isinstance(reply, AskError)
                 question.answer.set(reply)
@@ -185,6 +249,7 @@ class Link:
         self._connected = self._refused = False
         self._unread.clear()
         self._script_unknown.clear()
+        self._time_unknown.clear()
 
 
 def _connection(settings: RedisSettings) -> Any:
@@ -199,6 +264,8 @@ def _connection(settings: RedisSettings) -> Any:
         "db": settings.database,
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
+        "socket_keepalive": True,
+        "socket_keepalive_options": _KEEPALIVE,
         "protocol": 2,
     }
     if settings.ssl:
@@ -234,17 +301,14 @@ def _words(*words: bytes) -> bytes:
 
 
 _ASKING = _words(b"ASKING")
+_PING = _words(b"PING")
 
 
 @lru_cache(maxsize=10_000)
-def _evalsha(key: str, rates: Rates) -> bytes:
-    return _words(b"EVALSHA", _SHA, *_arguments(key, rates))
+def _evalsha(key: str, rates: Rates, longest_wait: int) -> bytes:
+    return _words(b"EVALSHA", _SHA, *_arguments(key, rates, longest_wait))
 
 
-def _eval(key: str, rates: Rates) -> bytes:
-    return _words(b"EVAL", SCRIPT, *_arguments(key, rates))
-
-
-def _arguments(key: str, rates: Rates) -> list[bytes]:
+def _arguments(key: str, rates: Rates, longest_wait: int) -> list[bytes]:
     numbers = [b"%d" % number for window in rates.windows for number in window]
-    return [b"1", key.encode(), *numbers]
+    return [b"1", key.encode(), b"%d" % longest_wait, *numbers]

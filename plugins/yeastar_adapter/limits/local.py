@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .limiter import Statistics
+from .limiter import Statistics, wait_for_turn
 from .settings import Rates
 from .window import UNLIMITED, Verdict, Window, admit
 
@@ -23,38 +23,51 @@ class LocalLimiter:
     It keeps state only of consumers whose requests still count: each call looks at two consumers in turn and drops
     those whose windows have run out, so that what is kept stays in proportion to the consumers that are active.
 
-    `clock` returns microseconds. Greenlets of one thread may share a limiter, threads may not.
+    `clock` returns microseconds; `wait` sleeps until the turn of a verdict. Greenlets of one thread may share a
+    limiter, threads may not.
     """
 
-    def __init__(self, clock: Callable[[], int] = _monotonic_microseconds) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], int] = _monotonic_microseconds,
+        wait: Callable[[Verdict], None] = wait_for_turn,
+    ) -> None:
         self.statistics = Statistics()
         self._clock = clock
+        self._wait = wait
         self._consumers: OrderedDict[str, dict[int, Window]] = OrderedDict()
 
     def __len__(self) -> int:
         """The number of consumers of which state is kept."""
         return len(self._consumers)
 
-    def admit(self, consumer: str, rates: Rates) -> Verdict:
+    def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
         if not rates.windows:
             return UNLIMITED
         self.statistics.local_requests += 1
+        verdict = self._reserve(key, rates, max_wait_seconds)
+        if verdict.wait_microseconds:
+            self.statistics.waits += 1
+            self._wait(verdict)
+        return verdict
+
+    def _reserve(self, key: str, rates: Rates, max_wait_seconds: float) -> Verdict:
         now = self._clock()
         self._drop_expired(now)
-        windows = self._consumers.get(consumer)
+        windows = self._consumers.get(key)
         if windows is None:
-            windows = self._consumers[consumer] = {}
+            windows = self._consumers[key] = {}
         asked = []
         for limit, seconds in rates.windows:
             window = windows.get(seconds)
             if window is None:
-                window = windows[seconds] = Window(seconds * 1_000_000)
+                window = windows[seconds] = Window(seconds)
             asked.append((limit, window))
         try:
-            return admit(asked, now)
+            return admit(asked, now, round(max_wait_seconds * 1_000_000))
         except BaseException:
             # Broken off in the middle of counting: it would be wrong for as long as this process lives.
-            self._consumers.pop(consumer, None)
+            self._consumers.pop(key, None)
             raise
 
     def _drop_expired(self, now: int) -> None:

@@ -9,15 +9,21 @@ from dataclasses import replace
 
 import gevent
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError
+from redis.exceptions import AskError, MovedError, NoPermissionError
 
-from .limiter import LimiterUnavailable, Statistics
+from .limiter import LimiterUnavailable, Statistics, wait_for_turn
 from .link import Answer, Link, Question
 from .local import LocalLimiter
 from .settings import Rates, RedisSettings
 from .window import UNLIMITED, Verdict
 
 log = logging.getLogger(__name__)
+
+PERMISSIONS = "+eval +evalsha +get +set +time ~yeastar-adapter:*"
+"""What an ACL user has to be allowed, as `ACL SETUSER` takes it."""
+
+# The number is that of the format: releases that keep their counts in different ones must not read each other's.
+_PREFIX = "yeastar-adapter:2:"
 
 _FIRST_PROBE_SECONDS, _LAST_PROBE_SECONDS = 0.5, 2.0
 _PROBE_RATES = Rates(second=1_000_000)
@@ -43,28 +49,31 @@ class RedisLimiter:
         self._links: dict[tuple[str, int], Link] = {}
         self._owners: dict[int, tuple[str, int]] = {}
 
-    def admit(self, consumer: str, rates: Rates) -> Verdict:
+    def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
         if not rates.windows:
             return UNLIMITED
         if not self.statistics.redis_away:
-            key = f"yeastar-adapter:{{{consumer}}}"
+            name = _PREFIX + f"{{{key}}}"
             self.statistics.redis_requests += 1
-            answer = self._ask(key, rates)
+            answer = self._ask(name, rates, round(max_wait_seconds * 1_000_000))
             if isinstance(answer, Verdict):
+                if answer.wait_microseconds:
+                    self.statistics.waits += 1
+                    wait_for_turn(answer)
                 return answer
             self.statistics.redis_failures += 1
-            self._lose(key, answer)
+            self._lose(name, answer)
         if not self._fault_tolerant:
             raise LimiterUnavailable(f"Redis {self._address} is away")
         self.statistics.fallbacks += 1
-        return self._local.admit(consumer, rates)
+        return self._local.admit(key, rates, max_wait_seconds)
 
     @property
     def _address(self) -> str:
         return "{}:{}".format(*self._entrance)
 
-    def _ask(self, key: str, rates: Rates) -> Answer:
-        question = Question(key, rates, time.monotonic() + self._settings.timeout_ms / 1000)
+    def _ask(self, key: str, rates: Rates, longest_wait: int = 0) -> Answer:
+        question = Question(key, rates, longest_wait, time.monotonic() + self._settings.timeout_ms / 1000)
         slot = key_slot(key.encode()) if self._owners else 0
         node = self._owners.get(slot, self._entrance)
         answer = self._link(node).ask(question)
@@ -75,7 +84,7 @@ class RedisLimiter:
             moved = isinstance(answer, MovedError)
             if moved:
                 self._owners[answer.slot_id] = node
-            answer = self._link(node).ask(Question(key, rates, question.deadline, asking=not moved))
+            answer = self._link(node).ask(Question(key, rates, longest_wait, question.deadline, not moved))
         return answer
 
     def _link(self, node: tuple[str, int]) -> Link:
@@ -92,13 +101,23 @@ class RedisLimiter:
             return
         self.statistics.redis_away = True
         self.statistics.redis_losses += 1
-        log.warning(
-            "Redis %s is away (%s: %s): until it is back requests are %s",
-            self._address,
-            type(error).__name__,
-            error,
-            "counted in this process alone" if self._fault_tolerant else "refused",
-        )
+        meanwhile = "counted in this process alone" if self._fault_tolerant else "refused"
+        if _is_forbidden(error):
+            log.warning(
+                "Redis %s does not let its user run the limiter (%s): it needs %s; until then requests are %s",
+                self._address,
+                error,
+                PERMISSIONS,
+                meanwhile,
+            )
+        else:
+            log.warning(
+                "Redis %s is away (%s: %s): until it is back requests are %s",
+                self._address,
+                type(error).__name__,
+                error,
+                meanwhile,
+            )
         gevent.spawn(_watch, weakref.ref(self), f"{key}:probe", time.monotonic())
 
     def _probe(self, key: str, since: float) -> bool:
@@ -113,6 +132,13 @@ class RedisLimiter:
             time.monotonic() - since,
         )
         return True
+
+
+def _is_forbidden(error: Exception) -> bool:
+    """Whether the server is there and has something against the user: for a command, or for one inside the script."""
+    # Redis 6 says "can't run this command", Redis 7 "ACL failure in script".
+    words = str(error)
+    return isinstance(error, NoPermissionError) or "ACL failure" in words or "can't run this command" in words
 
 
 def _watch(limiter: weakref.ref[RedisLimiter], key: str, since: float) -> None:

@@ -54,9 +54,10 @@ class RateLimitSettings:
     """Rate limits of the route and where they are counted; a consumer's own limits override `rates`."""
 
     second: int | None = 5
-    minute: int | None = 60
+    minute: int | None = 300
     hour: int | None = None
     day: int | None = None
+    max_wait_ms: int = 1000
     policy: Policy = "redis"
     fault_tolerant: bool = True
     hide_client_headers: bool = True

@@ -1,68 +1,82 @@
--- May one more request of a consumer pass? The arithmetic of window.py for counts that all nodes share.
+-- When may one more request of a consumer pass? The arithmetic of window.py for counts that all nodes share.
 --
--- KEYS[1]  what the consumer was granted: MessagePack of {[seconds] = {time, count, time, count, ...}}, oldest first
--- ARGV     limit and length in seconds of every window, the shortest first;
---          then, in tests only, the time in microseconds
--- returns  "A L R S T": 1 or 0 (it may or may not), and of the most restrictive window the limit, what remains of it,
---          the seconds until more does, and those after which to retry
+-- KEYS[1]  the turns that the consumer was given: MessagePack of {[seconds] = {next, records}}; each record is a
+--          turn's time in microseconds (7 bytes) and its ordinal (5 bytes), oldest first
+-- ARGV     the longest wait in microseconds; limit and length in seconds of every window, the shortest first;
+--          then, where the server does not tell a script the time, the caller's, in microseconds
+-- returns  "A L R S T N W": 1 or 0 (it may or may not), and of the most restrictive window the limit, what remains of
+--          it, the seconds until more does, those after which to retry, its length in seconds; and the wait in
+--          microseconds; or an error NOTIME
 
-local SLOTS, EXACT = 32, 64
+local RECORDS, LONGEST_WAIT, FORMAT, SIZE = 512, 5000000, '>I7I5', 12
 
 -- Before Redis 7 a script that asks for the time may write only if its effects, not its text, go to the replicas.
 if redis.replicate_commands then redis.replicate_commands() end
 
+local longest_wait = tonumber(ARGV[1])
+local last = #ARGV
 local now
-if #ARGV % 2 == 1 then
-  now = tonumber(ARGV[#ARGV])
+if last % 2 == 0 then
+  now = tonumber(ARGV[last])
+  last = last - 1
 else
-  local time = redis.call('TIME')
+  local time = redis.pcall('TIME')
+  if time.err then return redis.error_reply('NOTIME ' .. time.err) end
   now = time[1] * 1000000 + time[2]
 end
 
--- Without what is a period old; what lies in the future (the clock was set back) counts as granted now.
-local function advance(kept, period)
-  local last, late, first, total = #kept, 0, 1, 0
-  while last > 0 and kept[last - 1] > now do
-    late = late + kept[last]
-    last = last - 2
-  end
-  while first < last and kept[first] <= now - period do first = first + 2 end
-  for i = first + 1, last, 2 do total = total + kept[i] end
-  if first == 1 and late == 0 then return kept, total, false end
-  local live = {unpack(kept, first, last)}
-  if late > 0 then
-    live[#live + 1] = now
-    live[#live + 1] = late
-  end
-  return live, total + late, late > 0
+local function record(records, index)
+  return struct.unpack(FORMAT, records, (index - 1) * SIZE + 1)
 end
 
-local function wait(kept, period, total, limit)
-  local surplus = total - limit
-  if surplus < 0 then return 0 end
-  for i = 1, #kept, 2 do
-    surplus = surplus - kept[i + 1]
-    if surplus < 0 then return kept[i] + period - now end
+-- How many of the records are not above a value: of their time (field 1), or of their ordinal (field 2).
+local function not_above(records, field, value)
+  local low, high = 0, #records / SIZE
+  while low < high do
+    local middle = math.floor((low + high) / 2) + 1
+    if (select(field, record(records, middle))) <= value then low = middle else high = middle - 1 end
   end
+  return low
 end
 
-local function coalesce(kept, period)
-  local slot, merged = math.floor(period / SLOTS), {}
-  for i = 1, #kept, 2 do
-    local n = #merged
-    if n > 0 and math.floor(merged[n - 1] / slot) == math.floor(kept[i] / slot) then
-      merged[n - 1] = kept[i]
-      merged[n] = merged[n] + kept[i + 1]
-    else
-      merged[n + 1] = kept[i]
-      merged[n + 2] = kept[i + 1]
+-- Without what is a period old; what lies further ahead than a wait can be (the clock was set back) counts as now.
+local function advance(window, period)
+  local records = window[2]
+  local set_back = false
+  if #records > 0 and (record(records, #records / SIZE)) > now + LONGEST_WAIT then
+    local clamped = {}
+    for index = 1, #records / SIZE do
+      local time, ordinal = record(records, index)
+      clamped[index] = struct.pack(FORMAT, math.min(time, now), ordinal)
     end
+    records, set_back = table.concat(clamped), true
   end
-  return merged
+  if #records > 0 and (record(records, 1)) <= now - period then
+    records = string.sub(records, not_above(records, 1, now - period) * SIZE + 1)
+  end
+  return {#records > 0 and window[1] or 0, records}, set_back
+end
+
+local function turn_of(window, period, limit)
+  local has_to_be_gone, records = window[1] - limit, window[2]
+  if #records == 0 then return now end
+  local index = not_above(records, 2, has_to_be_gone)
+  if index == 0 then return now end
+  return (record(records, index)) + period
+end
+
+local function give(window, turn, limit)
+  local upcoming, records = window[1], window[2]
+  local time, ordinal
+  if #records > 0 then time, ordinal = record(records, #records / SIZE) end
+  if not ordinal or upcoming - ordinal >= math.ceil(limit / RECORDS) then
+    records = records .. struct.pack(FORMAT, math.max(turn, time or turn), upcoming)
+  end
+  return {upcoming + 1, records}
 end
 
 local function whole_seconds(microseconds)
-  return math.ceil(microseconds / 1000000)
+  return math.max(1, math.ceil(microseconds / 1000000))
 end
 
 -- A value of another type or format under this key counts for nothing rather than refuse this consumer for ever.
@@ -71,50 +85,60 @@ local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'string' then
   local readable, value = pcall(cmsgpack.unpack, stored)
   if readable and type(value) == 'table' then windows = value end
+elseif type(stored) == 'table' and stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then
+  return redis.error_reply(stored.err)
 end
 
-local totals, longest, narrowest, set_back = {}, 0, 0, false
-for i = 1, #ARGV - 1, 2 do
+local function stored_window(seconds)
+  local window = windows[seconds]
+  if type(window) ~= 'table' or type(window[1]) ~= 'number' or type(window[2]) ~= 'string'
+    or #window[2] % SIZE ~= 0 then
+    return {0, ''}
+  end
+  return window
+end
+
+local turn, narrowest, changed = now, 2, false
+for i = 2, last, 2 do
   local limit, seconds = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
-  local period = seconds * 1000000
-  local kept, total, late = advance(windows[seconds] or {}, period)
-  windows[seconds], totals[seconds] = kept, total
-  set_back = set_back or late
-  local pause = wait(kept, period, total, limit)
-  if pause > longest then longest, narrowest = pause, limit end
+  local window, set_back = advance(stored_window(seconds), seconds * 999000)
+  windows[seconds] = window
+  changed = changed or set_back
+  local ready = turn_of(window, seconds * 999000, limit)
+  if ready > turn then turn, narrowest = ready, i end
 end
 
+local pause = turn - now
 local verdict
-if longest > 0 then
-  verdict = {0, narrowest, 0, whole_seconds(longest), whole_seconds(longest)}
+if pause > longest_wait then
+  verdict = {
+    0, tonumber(ARGV[narrowest]), 0, whole_seconds(pause), whole_seconds(pause - longest_wait),
+    tonumber(ARGV[narrowest + 1]), 0
+  }
 else
-  local least
-  for i = 1, #ARGV - 1, 2 do
+  changed = true
+  local fewest
+  for i = 2, last, 2 do
     local limit, seconds = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
-    local period = seconds * 1000000
-    local kept = windows[seconds]
-    if #kept >= 2 * EXACT then kept = coalesce(kept, period) end
-    kept[#kept + 1] = now
-    kept[#kept + 1] = 1
-    windows[seconds] = kept
-    local remaining = limit - totals[seconds] - 1
-    if not least or remaining <= least then
-      least = remaining
-      verdict = {1, limit, remaining, whole_seconds(kept[1] + period - now), 0}
+    local window = give(windows[seconds], turn, limit)
+    windows[seconds] = window
+    local oldest, ordinal = record(window[2], 1)
+    local left = math.max(limit - (window[1] - ordinal), 0)
+    if not fewest or left <= fewest then
+      fewest = left
+      verdict = {1, limit, left, whole_seconds(oldest + seconds * 999000 - now), 0, seconds, pause}
     end
   end
 end
 
-if longest == 0 or set_back then
+if changed then
   -- Windows that this call did not name (another configuration's) stay as long as they count.
   local lifetime = 0
-  for seconds, kept in pairs(windows) do
-    if #kept == 0 or kept[#kept - 1] <= now - seconds * 1000000 then
-      windows[seconds] = nil
-    elseif seconds > lifetime then
-      lifetime = seconds
-    end
+  for seconds in pairs(windows) do
+    local records = stored_window(seconds)[2]
+    local left = #records > 0 and (record(records, #records / SIZE)) + seconds * 999000 - now or 0
+    if left <= 0 then windows[seconds] = nil elseif left > lifetime then lifetime = left end
   end
-  redis.call('SET', KEYS[1], cmsgpack.pack(windows), 'PX', (lifetime + 1) * 1000)
+  redis.call('SET', KEYS[1], cmsgpack.pack(windows), 'PX', math.ceil(lifetime / 1000) + 1000)
 end
-return string.format('%d %d %d %d %d', unpack(verdict))
+return string.format('%d %d %d %d %d %d %d', unpack(verdict))

@@ -10,11 +10,13 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-SLOTS = 32
-"""A window that holds too many requests to remember each remembers them by slots of a 32nd of its length."""
+RECORDS = 512
+"""So many requests a window remembers one by one; of a higher limit it remembers every second, third, … of them."""
 
-EXACT = 64
-"""So many requests (or slots of them) a window remembers one by one."""
+LONGEST_WAIT = 5_000_000
+"""No turn is further ahead, in microseconds: `rate_limit.max_wait_ms` is at most 5000."""
+
+NAMES = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
 
 
 class Verdict(NamedTuple):
@@ -22,120 +24,118 @@ class Verdict(NamedTuple):
 
     allowed: bool
     limit: int | None
-    """Requests a window; None if the consumer has no limit at all, and the three numbers below say nothing."""
+    """Requests a window; None if the consumer has no limit at all, and the numbers below say nothing."""
     remaining: int
     """Requests that may follow at once."""
     reset_seconds: int
     """Whole seconds, rounded up, until `remaining` grows."""
     retry_after_seconds: int
     """0 for an allowed request; else at least 1, and then, if nothing else came in between, the request passes."""
+    window_seconds: int
+    """Length of the most restrictive window."""
+    wait_microseconds: int
+    """How long an allowed request has to wait for its turn."""
+
+    @property
+    def window(self) -> str:
+        """The name of the most restrictive window: `second`."""
+        return NAMES.get(self.window_seconds, f"{self.window_seconds} s")
 
 
-UNLIMITED = Verdict(True, None, 0, 0, 0)
+UNLIMITED = Verdict(True, None, 0, 0, 0, 0, 0)
 
 
 class Window:
-    """What was granted to one consumer in the last `period` microseconds, in a state of bounded size.
+    """The turns that one consumer was given in the last `seconds`, in a state of bounded size.
 
-    A request counts from the moment it is granted until a whole period later. Up to `EXACT` requests are remembered
-    one by one; of more, those in the same slot are remembered together, as if all had come with the last of them:
-    some then count for up to one slot longer than a period, none shorter.
+    A turn is when a request passes: now, or a little later if it was told to wait. It counts from then until a whole
+    period later. The period is a thousandth shorter than the window is called, so that a sender that keeps to the
+    rate by a clock that is a little fast never runs ahead of it.
 
-    Time is in integer microseconds of any clock. Should the clock be set back, requests of what is now the future
-    count as if granted now: for a whole period more, but no longer.
+    Up to a limit of `RECORDS` each turn is remembered. Above it, those of a batch (a `RECORDS`-th of the limit) are
+    remembered by the first of them, and count no longer than that one: never longer than they should, and of the
+    limit at most a `RECORDS`-th too short.
+
+    Time is in integer microseconds of any clock. Should the clock be set back by more than a wait can be long, turns
+    of what is now the future count as given now: for a whole period more, but no longer.
     """
 
-    __slots__ = ("counts", "period", "times", "total")
+    __slots__ = ("next", "ordinals", "period", "seconds", "times")
 
-    def __init__(self, period: int) -> None:
-        self.period = period
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        self.period = seconds * 999_000
         self.times: list[int] = []
-        self.counts: list[int] = []
-        self.total = 0
+        self.ordinals: list[int] = []
+        """Which turn each of `times` is, counted from the last time that the window was empty."""
+        self.next = 0
 
     def advance(self, now: int) -> None:
-        """Forget what was granted a period or longer ago."""
-        times, counts = self.times, self.counts
+        """Forget the turns of a period or longer ago."""
+        times = self.times
         if not times:
             return
-        if times[-1] > now:
-            self._set_back(now)
+        if times[-1] > now + LONGEST_WAIT:
+            self.times = times = [min(time, now) for time in times]
         if times[0] <= now - self.period:
             gone = bisect_right(times, now - self.period)
-            self.total -= sum(counts[:gone])
-            del times[:gone], counts[:gone]
+            del times[:gone], self.ordinals[:gone]
+            if not times:
+                self.next = 0
 
-    def wait(self, limit: int, now: int) -> int:
-        """Microseconds until there is room for one request more, if none is granted meanwhile; 0: there is room."""
-        surplus = self.total - limit
-        if surplus < 0:
-            return 0
-        for time, count in zip(self.times, self.counts, strict=True):
-            surplus -= count
-            if surplus < 0:
-                return time + self.period - now
-        raise ValueError(f"a limit is at least 1, not {limit}")
+    def turn(self, limit: int, now: int) -> int:
+        """When there is room for one request more, if none is given a turn meanwhile: `now`, or later."""
+        has_to_be_gone = self.next - limit
+        if not self.times or has_to_be_gone < self.ordinals[0]:
+            return now
+        return self.times[bisect_right(self.ordinals, has_to_be_gone) - 1] + self.period
 
-    def grant(self, now: int) -> None:
-        """Count a request; `advance` to `now` comes first."""
-        if len(self.times) >= EXACT:
-            self._coalesce()
-        self.times.append(now)
-        self.counts.append(1)
-        self.total += 1
+    def give(self, turn: int, limit: int) -> None:
+        """Count a request that passes at `turn`; `advance` comes first."""
+        batch = -(-limit // RECORDS)
+        if not self.times or self.next - self.ordinals[-1] >= batch:
+            # Only a clock that was set back, or a limit that was raised, makes a later request's turn an earlier one.
+            self.times.append(max(turn, self.times[-1]) if self.times else turn)
+            self.ordinals.append(self.next)
+        self.next += 1
+
+    def count(self) -> int:
+        """The turns that count."""
+        return self.next - self.ordinals[0] if self.times else 0
 
     def expired(self, now: int) -> bool:
-        """Whether nothing of what was granted counts any more."""
+        """Whether no turn counts any more."""
         return not self.times or self.times[-1] <= now - self.period
 
-    def _set_back(self, now: int) -> None:
-        times, counts = self.times, self.counts
-        late = 0
-        while times and times[-1] > now:
-            times.pop()
-            late += counts.pop()
-        times.append(now)
-        counts.append(late)
 
-    def _coalesce(self) -> None:
-        slot = self.period // SLOTS
-        times: list[int] = []
-        counts: list[int] = []
-        for time, count in zip(self.times, self.counts, strict=True):
-            if times and times[-1] // slot == time // slot:
-                times[-1] = time
-                counts[-1] += count
-            else:
-                times.append(time)
-                counts.append(count)
-        self.times, self.counts = times, counts
-
-
-def admit(windows: Iterable[tuple[int, Window]], now: int) -> Verdict:
-    """Grant one request if every window has room for it; otherwise none of them counts it.
+def admit(windows: Iterable[tuple[int, Window]], now: int, longest_wait: int = 0) -> Verdict:
+    """Give one request its turn, if every window has one within `longest_wait` microseconds; otherwise none counts it.
 
     `windows`: (limit, window), at least one, the shortest window first.
     """
     windows = tuple(windows)
-    longest, narrowest = 0, 0
+    turn, narrowest = now, windows[0]
     for limit, window in windows:
         window.advance(now)
-        wait = window.wait(limit, now)
-        if wait > longest:
-            longest, narrowest = wait, limit
-    if longest:
-        seconds = _whole_seconds(longest)
-        return Verdict(False, narrowest, 0, seconds, seconds)
+        ready = window.turn(limit, now)
+        if ready > turn:
+            turn, narrowest = ready, (limit, window)
+    wait = turn - now
+    if wait > longest_wait:
+        limit, window = narrowest
+        retry_after = _whole_seconds(wait - longest_wait)
+        return Verdict(False, limit, 0, _whole_seconds(wait), retry_after, window.seconds, 0)
 
     tightest, least = windows[0]
+    fewest = None
     for limit, window in windows:
-        window.grant(now)
-        if limit - window.total <= tightest - least.total:
-            tightest, least = limit, window
-    return Verdict(
-        True, tightest, tightest - least.total, _whole_seconds(least.times[0] + least.period - now), 0
-    )
+        window.give(turn, limit)
+        left = max(limit - window.count(), 0)
+        if fewest is None or left <= fewest:
+            fewest, tightest, least = left, limit, window
+    reset = _whole_seconds(least.times[0] + least.period - now)
+    return Verdict(True, tightest, fewest or 0, reset, 0, least.seconds, wait)
 
 
 def _whole_seconds(microseconds: int) -> int:
-    return -(-microseconds // 1_000_000)
+    return max(1, -(-microseconds // 1_000_000))

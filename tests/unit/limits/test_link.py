@@ -48,7 +48,7 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> DeafConnection:
 
 def test_a_server_that_failed_is_not_tried_again_for_those_who_waited_meanwhile(deaf: DeafConnection) -> None:
     asked = Link(RedisSettings(timeout_ms=50), Statistics())
-    questions = [Question("key", Rates(second=1), time.monotonic() + 0.05) for _ in range(5)]
+    questions = [Question("key", Rates(second=1), 0, time.monotonic() + 0.05) for _ in range(5)]
     waiting = [gevent.spawn(asked.ask, question) for question in questions]
     gevent.joinall(waiting)
     assert all(isinstance(greenlet.value, TimeoutError) for greenlet in waiting)
@@ -58,7 +58,7 @@ def test_a_server_that_failed_is_not_tried_again_for_those_who_waited_meanwhile(
 def test_after_a_failure_the_next_question_tries_again(deaf: DeafConnection) -> None:
     asked = Link(RedisSettings(timeout_ms=20), Statistics())
     for attempt in (1, 2):
-        answer = asked.ask(Question("key", Rates(second=1), time.monotonic() + 0.02))
+        answer = asked.ask(Question("key", Rates(second=1), 0, time.monotonic() + 0.02))
         assert isinstance(answer, TimeoutError)
         assert deaf.attempts == attempt
 
@@ -67,5 +67,5 @@ def test_a_server_that_is_loading_its_data_gives_no_verdict(monkeypatch: pytest.
     monkeypatch.setattr(link, "_connection", lambda settings: LoadingConnection())
     asked = Link(RedisSettings(), Statistics())
     for _ in range(3):
-        answer = asked.ask(Question("key", Rates(second=1), time.monotonic() + 5))
+        answer = asked.ask(Question("key", Rates(second=1), 0, time.monotonic() + 5))
         assert isinstance(answer, BusyLoadingError)

@@ -1,32 +1,34 @@
-"""The arithmetic of the windows against the naive model: a list of everything that was granted."""
+"""The arithmetic of the windows against the naive model: a list of every turn that was given."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from yeastar_adapter.limits.window import EXACT, SLOTS, Window, admit
+from yeastar_adapter.limits.window import LONGEST_WAIT, RECORDS, Window, admit
 
 SECOND = 1_000_000
 START = 1_760_000_000 * SECOND
 
-periods = st.sampled_from([SECOND, 60 * SECOND, 86_400 * SECOND])
-limits = st.one_of(st.integers(1, 8), st.integers(1, EXACT), st.integers(EXACT, 300))
+lengths = st.sampled_from([1, 60, 86_400])
+limits = st.one_of(st.integers(1, 8), st.integers(1, RECORDS), st.integers(RECORDS, 3 * RECORDS))
+waits = st.one_of(st.just(0), st.integers(0, LONGEST_WAIT))
 
 
-def arrivals(period: int, bursts: int = 10, size: int = 80) -> st.SearchStrategy[list[int]]:
+def arrivals(seconds: int, bursts: int = 8, size: int = 150) -> st.SearchStrategy[list[int]]:
     """When requests come: bursts, even and uneven, and pauses up to more than a period between them."""
-    slot = period // SLOTS
+    period = Window(seconds).period
+    part = period // 32
     pause = st.one_of(
         st.integers(0, 50),
-        st.integers(0, slot),
+        st.integers(0, part),
         st.integers(0, period),
-        st.sampled_from([slot - 1, slot, slot + 1, period - 1, period, period + 1, period + slot]),
+        st.sampled_from([period - 1, period, period + 1, period + part]),
     )
     spacing = st.one_of(
-        st.integers(0, 50), st.integers(0, slot), st.sampled_from([period // 100, period // 60, period // 7])
+        st.integers(0, 50), st.integers(0, part), st.sampled_from([period // 100, period // 60, period // 7])
     )
     burst = st.tuples(pause, st.integers(1, size), spacing)
     return st.lists(burst, min_size=1, max_size=bursts).map(_times)
@@ -42,162 +44,203 @@ def _times(bursts: list[tuple[int, int, int]]) -> list[int]:
     return found
 
 
-def counted(grants: list[int], period: int, now: int) -> int:
-    return sum(now - period < grant <= now for grant in grants)
+def counted(turns: list[int], period: int, now: int) -> int:
+    return sum(now - period < turn for turn in turns)
 
 
-def allowed(window: Window, limit: int, now: int) -> bool:
-    return admit([(limit, window)], now).allowed
+def allowed(window: Window, limit: int, now: int, wait: int = 0) -> bool:
+    return admit([(limit, window)], now, wait).allowed
 
 
-@given(st.data(), periods, limits)
-def test_no_interval_of_the_windows_length_holds_more_than_the_limit(
-    data: st.DataObject, period: int, limit: int
+@given(st.data(), lengths, st.integers(1, RECORDS), waits)
+def test_no_interval_of_the_windows_length_holds_more_turns_than_the_limit(
+    data: st.DataObject, seconds: int, limit: int, wait: int
 ) -> None:
-    window = Window(period)
-    grants = [now for now in data.draw(arrivals(period)) if allowed(window, limit, now)]
-    for first, one_too_many in zip(grants, grants[limit:], strict=False):
-        assert one_too_many - first >= period
-
-
-@given(st.data(), periods, limits)
-def test_nothing_is_refused_while_a_period_and_a_slot_leave_room(
-    data: st.DataObject, period: int, limit: int
-) -> None:
-    window, grants = Window(period), []
-    for now in data.draw(arrivals(period)):
-        if allowed(window, limit, now):
-            grants.append(now)
-        else:
-            assert counted(grants, period + period // SLOTS, now) >= limit
-
-
-@given(st.data(), periods, st.integers(1, EXACT))
-def test_limits_of_up_to_64_are_exact_to_the_microsecond(
-    data: st.DataObject, period: int, limit: int
-) -> None:
-    window, grants = Window(period), []
-    for now in data.draw(arrivals(period)):
-        verdict = admit([(limit, window)], now)
-        assert verdict.allowed == (counted(grants, period, now) < limit)
+    window, turns = Window(seconds), []
+    for now in data.draw(arrivals(seconds)):
+        verdict = admit([(limit, window)], now, wait)
         if verdict.allowed:
-            grants.append(now)
-            assert verdict.remaining == limit - counted(grants, period, now)
+            assert 0 <= verdict.wait_microseconds <= wait
+            turns.append(now + verdict.wait_microseconds)
+    assert turns == sorted(turns)
+    for first, one_too_many in zip(turns, turns[limit:], strict=False):
+        assert one_too_many - first >= window.period
 
 
-@given(st.data(), periods, limits)
-def test_a_retry_after_the_time_that_was_told_passes(data: st.DataObject, period: int, limit: int) -> None:
-    window = Window(period)
-    for now in data.draw(arrivals(period)):
-        verdict = admit([(limit, window)], now)
+@given(st.data(), lengths, st.integers(RECORDS + 1, 5 * RECORDS), waits)
+def test_a_high_limit_is_passed_by_less_than_a_batch(
+    data: st.DataObject, seconds: int, limit: int, wait: int
+) -> None:
+    window, turns = Window(seconds), []
+    batch = -(-limit // RECORDS)
+    for now in data.draw(arrivals(seconds, size=1500)):
+        verdict = admit([(limit, window)], now, wait)
+        if verdict.allowed:
+            turns.append(now + verdict.wait_microseconds)
+    for first, too_many in zip(turns, turns[limit + batch - 1 :], strict=False):
+        assert too_many - first >= window.period
+
+
+@given(st.data(), lengths, limits, waits)
+def test_nothing_is_refused_or_told_to_wait_while_a_period_leaves_room(
+    data: st.DataObject, seconds: int, limit: int, wait: int
+) -> None:
+    window, turns = Window(seconds), []
+    for now in data.draw(arrivals(seconds)):
+        verdict = admit([(limit, window)], now, wait)
+        if not verdict.allowed or verdict.wait_microseconds:
+            assert counted(turns, window.period, now) >= limit
+        if verdict.allowed:
+            turns.append(now + verdict.wait_microseconds)
+
+
+@given(st.data(), lengths, st.integers(1, RECORDS), waits)
+def test_a_turn_is_exactly_a_period_after_the_one_that_makes_room(
+    data: st.DataObject, seconds: int, limit: int, wait: int
+) -> None:
+    window, turns = Window(seconds), []
+    for now in data.draw(arrivals(seconds)):
+        verdict = admit([(limit, window)], now, wait)
+        ready = max(now, turns[-limit] + window.period) if len(turns) >= limit else now
+        assert verdict.allowed == (ready - now <= wait)
+        if verdict.allowed:
+            assert verdict.wait_microseconds == ready - now
+            turns.append(ready)
+            assert verdict.remaining == max(0, limit - counted(turns, window.period, now))
+
+
+@given(st.integers(1, 3 * RECORDS), lengths, waits)
+def test_of_any_number_at_once_as_many_pass_as_the_limit_says_and_those_that_can_wait(
+    limit: int, seconds: int, wait: int
+) -> None:
+    window = Window(seconds)
+    verdicts = [admit([(limit, window)], START, wait) for _ in range(min(2 * limit + 10, 2000))]
+    at_once = [verdict for verdict in verdicts if verdict.allowed and not verdict.wait_microseconds]
+    assert len(at_once) == min(limit, len(verdicts))
+    later = [verdict for verdict in verdicts if verdict.wait_microseconds]
+    assert bool(later) == (window.period <= wait and len(verdicts) > limit)
+
+
+@given(st.data(), lengths, limits, waits)
+def test_a_retry_after_the_time_that_was_told_passes_and_a_second_sooner_does_not(
+    data: st.DataObject, seconds: int, limit: int, wait: int
+) -> None:
+    window = Window(seconds)
+    for now in data.draw(arrivals(seconds)):
+        verdict = admit([(limit, window)], now, wait)
         if not verdict.allowed:
-            assert 1 <= verdict.retry_after_seconds <= period // SECOND
-            assert allowed(deepcopy(window), limit, now + verdict.retry_after_seconds * SECOND)
+            told = verdict.retry_after_seconds
+            assert 1 <= told <= seconds
+            assert allowed(deepcopy(window), limit, now + told * SECOND, wait)
+            assert told == 1 or not allowed(deepcopy(window), limit, now + (told - 1) * SECOND, wait)
 
 
-@given(st.data(), periods, limits)
-def test_the_wait_is_no_microsecond_too_long_or_too_short(
-    data: st.DataObject, period: int, limit: int
+@given(st.data(), lengths, limits, waits)
+def test_the_state_is_bounded(data: st.DataObject, seconds: int, limit: int, wait: int) -> None:
+    window = Window(seconds)
+    for now in data.draw(arrivals(seconds)):
+        allowed(window, limit, now, wait)
+        assert len(window.times) == len(window.ordinals) <= RECORDS + 1
+        assert window.times == sorted(window.times)
+
+
+@given(st.data(), lengths, st.integers(1, RECORDS), waits)
+def test_a_clock_that_is_set_back_never_opens_the_gate(
+    data: st.DataObject, seconds: int, limit: int, wait: int
 ) -> None:
-    window = Window(period)
-    for now in data.draw(arrivals(period, bursts=6)):
-        window.advance(now)
-        wait = window.wait(limit, now)
-        if wait == 0:
-            window.grant(now)
-        else:
-            assert not allowed(deepcopy(window), limit, now + wait - 1)
-            assert allowed(deepcopy(window), limit, now + wait)
-
-
-@given(st.data(), periods, limits)
-def test_the_state_is_bounded(data: st.DataObject, period: int, limit: int) -> None:
-    window = Window(period)
-    for now in data.draw(arrivals(period)):
-        allowed(window, limit, now)
-        assert len(window.times) == len(window.counts) <= EXACT
-        assert sum(window.counts) == window.total <= limit
-
-
-@given(st.data(), periods, limits)
-def test_a_clock_that_is_set_back_never_opens_the_gate(data: st.DataObject, period: int, limit: int) -> None:
-    window, grants, behind = Window(period), [], 0
-    amount = st.one_of(st.integers(0, period // 8), st.integers(0, 3 * period))
+    window, turns, behind = Window(seconds), [], 0
+    amount = st.one_of(st.integers(0, window.period // 8), st.integers(0, 3 * window.period))
     set_back = data.draw(st.dictionaries(st.integers(0, 300), amount, max_size=12))
-    for count, now in enumerate(data.draw(arrivals(period))):
+    for count, now in enumerate(data.draw(arrivals(seconds))):
         behind += set_back.get(count, 0)
-        if allowed(window, limit, now - behind):
-            grants.append(now)
-    for first, one_too_many in zip(grants, grants[limit:], strict=False):
-        assert one_too_many - first >= period
+        verdict = admit([(limit, window)], now - behind, wait)
+        if verdict.allowed:
+            turns.append(now + verdict.wait_microseconds)
+    turns.sort()
+    # What was reserved before the clock went back may come that much sooner in its count.
+    for first, one_too_many in zip(turns, turns[limit:], strict=False):
+        assert one_too_many - first >= window.period - wait
 
 
-@given(periods, limits, st.integers(1, 10**15))
+@given(lengths, limits, st.integers(LONGEST_WAIT + 1, 10**15))
 def test_a_clock_that_is_set_back_shuts_nobody_out_for_longer_than_a_period(
-    period: int, limit: int, behind: int
+    seconds: int, limit: int, behind: int
 ) -> None:
-    window = Window(period)
+    window = Window(seconds)
     for _ in range(limit):
         assert allowed(window, limit, START)
     assert not allowed(window, limit, START - behind)
-    assert not allowed(window, limit, START - behind + period - 1)
-    assert allowed(window, limit, START - behind + period)
+    assert not allowed(window, limit, START - behind + window.period - 1)
+    assert allowed(window, limit, START - behind + window.period)
 
 
-@given(st.data())
-def test_of_several_windows_all_or_none_count_a_request(data: st.DataObject) -> None:
-    named = [(data.draw(st.integers(1, 6)), SECOND), (data.draw(st.integers(1, 20)), 60 * SECOND)]
-    windows = [(limit, Window(period)) for limit, period in named]
-    grants: list[int] = []
-    for now in data.draw(arrivals(2 * SECOND, size=20)):
-        verdict = admit(windows, now)
-        room = [limit - counted(grants, period, now) for limit, period in named]
-        assert verdict.allowed == all(left > 0 for left in room)
+@given(st.data(), waits)
+def test_of_several_windows_all_or_none_count_a_request(data: st.DataObject, wait: int) -> None:
+    windows = [
+        (data.draw(st.integers(1, 6)), Window(1)),
+        (data.draw(st.integers(1, 20)), Window(60)),
+    ]
+    turns: list[int] = []
+    for now in data.draw(arrivals(2, size=20)):
+        verdict = admit(windows, now, wait)
+        ready = max(
+            [now, *[turns[-limit] + window.period for limit, window in windows if len(turns) >= limit]]
+        )
+        assert verdict.allowed == (ready - now <= wait)
+        assert verdict.window_seconds in (1, 60)
         if verdict.allowed:
-            grants.append(now)
-            assert verdict.remaining == min(room) - 1
+            turns.append(now + verdict.wait_microseconds)
+            assert turns[-1] == ready
         else:
             assert verdict.remaining == 0
-            later = deepcopy(windows)
-            assert admit(later, now + verdict.retry_after_seconds * SECOND).allowed
-        assert [window.total for _, window in windows] == [
-            counted(grants, period, now) for _, period in named
+            later = now + verdict.retry_after_seconds * SECOND
+            assert admit(deepcopy(windows), later, wait).allowed
+        assert [window.count() for _, window in windows] == [
+            counted(turns, window.period, now) for _, window in windows
         ]
 
 
-@given(st.data(), periods)
-def test_a_changed_limit_applies_to_what_was_counted_before(data: st.DataObject, period: int) -> None:
-    window, grants = Window(period), []
-    limits = data.draw(st.lists(st.integers(1, EXACT), min_size=1, max_size=8))
-    for count, now in enumerate(data.draw(arrivals(period, bursts=6))):
+@given(st.data(), lengths)
+def test_a_changed_limit_applies_to_what_was_counted_before(data: st.DataObject, seconds: int) -> None:
+    window, turns = Window(seconds), []
+    limits = data.draw(st.lists(st.integers(1, RECORDS), min_size=1, max_size=8))
+    for count, now in enumerate(data.draw(arrivals(seconds, bursts=6))):
         limit = limits[count // 10 % len(limits)]
         verdict = admit([(limit, window)], now)
-        before = counted(grants, period, now)
+        before = counted(turns, window.period, now)
         assert verdict.allowed == (before < limit)
         if verdict.allowed:
-            grants.append(now)
+            turns.append(now)
         else:
             assert allowed(deepcopy(window), limit, now + verdict.retry_after_seconds * SECOND)
 
 
-def test_no_burst_passes_at_the_edge_of_a_minute() -> None:
-    window = Window(60 * SECOND)
-    late_in_one_minute = [allowed(window, 60, START + 59 * SECOND + i) for i in range(60)]
-    early_in_the_next = [allowed(window, 60, START + 60 * SECOND + i) for i in range(60)]
-    assert all(late_in_one_minute)
-    assert not any(early_in_the_next)
+@given(st.data(), lengths, st.lists(st.integers(1, 5 * RECORDS), min_size=2, max_size=8))
+@settings(max_examples=50)
+def test_limits_that_change_between_low_and_high_leave_the_state_bounded_and_in_order(
+    data: st.DataObject, seconds: int, changing: list[int]
+) -> None:
+    window = Window(seconds)
+    for count, now in enumerate(data.draw(arrivals(seconds, size=700))):
+        limit = changing[count // 200 % len(changing)]
+        verdict = admit([(limit, window)], now, LONGEST_WAIT)
+        assert verdict.allowed or window.count() >= limit
+        assert window.times == sorted(window.times)
+        assert window.ordinals == sorted(set(window.ordinals))
+        assert len(window.times) <= 2 * RECORDS
 
 
-def test_the_most_restrictive_window_is_reported() -> None:
-    second, minute = Window(SECOND), Window(60 * SECOND)
-    windows = [(2, second), (3, minute)]
-    assert admit(windows, START) == (True, 2, 1, 1, 0)
-    assert admit(windows, START + 1) == (True, 2, 0, 1, 0)
-    assert admit(windows, START + 2) == (False, 2, 0, 1, 1)
-    assert admit(windows, START + 2 * SECOND) == (True, 3, 0, 58, 0)
-    assert admit(windows, START + 3 * SECOND) == (False, 3, 0, 57, 57)
+def test_a_verdict_names_its_window() -> None:
+    windows = [(5, Window(1)), (5, Window(60))]
+    verdicts = [admit(windows, START) for _ in range(6)]
+    assert {verdict.window for verdict in verdicts} == {"minute"}
+    assert admit([(1, Window(86_400))], START).window == "day"
 
 
-def test_no_request_passes_a_limit_of_none() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        admit([(0, Window(SECOND))], START)
+@pytest.mark.parametrize("wait", [0, 1000, LONGEST_WAIT])
+def test_a_wait_of_exactly_the_longest_is_taken(wait: int) -> None:
+    window = Window(1)
+    assert allowed(window, 1, START)
+    ready = START + window.period
+    assert not allowed(window, 1, ready - wait - 1, wait)
+    assert admit([(1, window)], ready - wait, wait).wait_microseconds == wait
