@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from .rpc_client import PATIENCE, Worker
+from .kong import ROOT, Kong
+from .rpc_client import PATIENCE, ConnectionClosed, Worker
 
-ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "tests.unit.plugin_server.scripted_plugin")
 
 
@@ -36,10 +36,10 @@ def eventually(condition: Callable[[], Any], what: str = "") -> Any:
 class PluginProcess:
     """A running plugin server."""
 
-    def __init__(self, prefix: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, prefix: Path, process: Any, log: Path, name: str = "scripted.socket") -> None:
         self.prefix = prefix
         self.process = process
-        self.path = str(prefix / "scripted.socket")
+        self.path = str(prefix / name)
         self.journal = prefix / "journal"
         self._log = log
         self._workers: list[Worker] = []
@@ -71,6 +71,12 @@ class PluginProcess:
     def is_listening(self) -> bool:
         with contextlib.suppress(OSError), Worker(self.path):
             return True
+        return False
+
+    def is_served_by(self, pid: int) -> bool:
+        """Whether that process answers at the path."""
+        with contextlib.suppress(OSError, ConnectionClosed):
+            return bool(self.status()["Pid"] == pid)
         return False
 
     def process_descriptors(self) -> list[str]:
@@ -136,3 +142,29 @@ def serve(launch: Callable[..., PluginProcess]) -> Callable[..., PluginProcess]:
 @pytest.fixture
 def server(serve: Callable[..., PluginProcess]) -> PluginProcess:
     return serve()
+
+
+@pytest.fixture
+def start_kong(prefix: Path) -> Iterator[Callable[..., Kong]]:
+    started: list[Kong] = []
+
+    def start_kong(
+        command: tuple[str, ...] = (*COMMAND, "-p", str(prefix)), in_background: bool = False
+    ) -> Kong:
+        started.append(Kong(prefix, command, in_background))
+        return started[-1]
+
+    yield start_kong
+    for kong in started:
+        kong.end()
+
+
+@pytest.fixture
+def kong(start_kong: Callable[..., Kong]) -> Kong:
+    return start_kong()
+
+
+@pytest.fixture
+def socket_of(prefix: Path) -> PluginProcess:
+    """What there is at the path, whoever serves it."""
+    return PluginProcess(prefix, None, prefix / "log")

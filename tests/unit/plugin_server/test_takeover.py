@@ -5,14 +5,13 @@ As at `kong reload`: the old workers end, and their plugin server with them, oft
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,122 +20,10 @@ import pytest
 from kong_plugin_server.process_tree import is_nginx_master, nginx_master
 
 from .conftest import COMMAND, ROOT, PluginProcess, eventually
+from .kong import Kong
 from .rpc_client import PATIENCE, ConnectionClosed, asked
 
 Serve = Callable[..., PluginProcess]
-
-# A process with the title of an nginx master: for every line that it reads it starts a worker, which starts the
-# plugin server and tells its process id; for the line "retire" the oldest worker ends instead, as at a reload.
-MASTER = """
-import subprocess, sys
-workers = []
-for line in sys.stdin:
-    if line == "retire\\n":
-        worker = workers.pop(0)
-        worker.kill()
-        worker.wait()
-        print(flush=True)
-    else:
-        workers.append(subprocess.Popen([sys.argv[1], "-c", WORKER, *sys.argv[2:]], stdin=subprocess.PIPE))
-""".replace(
-    "WORKER",
-    repr(
-        "import subprocess, sys\n"
-        "log = open(sys.argv[1], 'ab')\n"
-        "server = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log, stdin=subprocess.DEVNULL)\n"
-        "print(server.pid, flush=True)\n"
-        "sys.stdin.read()"
-    ),
-)
-
-
-class Kong:
-    """An nginx master and its workers, as far as a plugin server can tell."""
-
-    def __init__(self, prefix: Path, command: tuple[str, ...], in_background: bool) -> None:
-        """in_background: the master leads a session, as a daemon does; it does not in a container."""
-        title = f"nginx: master process /usr/sbin/nginx -p {prefix} -c nginx.conf"
-        self._log = prefix / f"log-of-kong-{len(list(prefix.glob('log-of-kong-*')))}"
-        self._log.touch()
-        self.process = subprocess.Popen(
-            [
-                *("bash", "-c", 'title=$1; shift; exec -a "$title" "$@"', "bash", title),
-                *(sys.executable, "-c", MASTER, sys.executable, str(self._log), *command),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env={"PWD": str(prefix), "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-            start_new_session=in_background,
-        )
-        self.prefix = prefix
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def start_worker(self) -> psutil.Process:
-        """The plugin server of a new worker, as soon as it is started."""
-        return psutil.Process(int(self._say("start")))
-
-    def retire_worker(self) -> None:
-        """The oldest worker ends."""
-        self._say("retire")
-
-    def reload(self) -> psutil.Process:
-        """A new worker; the old one is gone before the new plugin server is there."""
-        self.retire_worker()
-        return self.start_worker()
-
-    def _say(self, line: str) -> str:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
-        return self.process.stdout.readline().decode()
-
-    def end(self) -> None:
-        """Kong is stopped."""
-        # Its workers read from a pipe of the master's.
-        self.process.kill()
-        self.process.wait(30)
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
-
-
-@pytest.fixture
-def start_kong(prefix: Path) -> Iterator[Callable[..., Kong]]:
-    started: list[Kong] = []
-
-    def start_kong(
-        command: tuple[str, ...] = (*COMMAND, "-p", str(prefix)), in_background: bool = False
-    ) -> Kong:
-        started.append(Kong(prefix, command, in_background))
-        return started[-1]
-
-    yield start_kong
-    for kong in started:
-        if kong.process.poll() is None:
-            kong.end()
-
-
-@pytest.fixture
-def kong(start_kong: Callable[..., Kong]) -> Kong:
-    return start_kong()
-
-
-@pytest.fixture
-def socket_of(prefix: Path) -> PluginProcess:
-    """What there is at the path, whoever serves it."""
-    return PluginProcess(prefix, None, prefix / "log")  # type: ignore[arg-type]
-
-
-def serves(view: PluginProcess, pid: int) -> bool:
-    """Whether that process answers at the path."""
-    with contextlib.suppress(OSError, ConnectionClosed):
-        return bool(view.status()["Pid"] == pid)
-    return False
 
 
 def ended(process: psutil.Process) -> bool:
@@ -150,16 +37,16 @@ def test_a_server_that_is_asked_to_stop_serves_on_until_the_next_one_does(
     kong: Kong, socket_of: PluginProcess
 ) -> None:
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     old.terminate()
     worker, instance = socket_of.start("calls")
     assert worker.begin(instance)
-    assert serves(socket_of, old.pid)
+    assert socket_of.is_served_by(old.pid)
     new = kong.start_worker()
-    eventually(lambda: serves(socket_of, new.pid), kong.log)
+    eventually(lambda: socket_of.is_served_by(new.pid), kong.log)
     worker.close()
     eventually(lambda: ended(old), "the old server ends")
-    assert serves(socket_of, new.pid)
+    assert socket_of.is_served_by(new.pid)
 
 
 @pytest.mark.parametrize("in_background", [True, False])
@@ -168,9 +55,9 @@ def test_the_server_of_a_worker_that_is_gone_is_known_as_that_of_the_same_kong(
 ) -> None:
     kong = start_kong(in_background=in_background)
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     new = kong.reload()
-    eventually(lambda: serves(socket_of, new.pid), kong.log)
+    eventually(lambda: socket_of.is_served_by(new.pid), kong.log)
     eventually(lambda: ended(old), "the old server ends")
 
 
@@ -179,12 +66,12 @@ def test_a_server_that_hangs_is_replaced_by_a_reload(
 ) -> None:
     kong = start_kong(in_background=True)
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     old.suspend()
     try:
         new = kong.reload()
         eventually(lambda: kong.log.count("serves at") == 2)
-        assert serves(socket_of, new.pid)
+        assert socket_of.is_served_by(new.pid)
     finally:
         old.kill()
 
@@ -193,7 +80,7 @@ def test_a_server_of_another_kong_is_left_alone(
     kong: Kong, start_kong: Callable[..., Kong], socket_of: PluginProcess
 ) -> None:
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     before = os.lstat(socket_of.path)
     other = start_kong()
     newcomer = other.start_worker()
@@ -201,7 +88,7 @@ def test_a_server_of_another_kong_is_left_alone(
     (line,) = other.log.splitlines()
     assert line.startswith(f"scripted: cannot listen on {socket_of.path}: process {old.pid} serves there")
     assert os.lstat(socket_of.path).st_ino == before.st_ino
-    assert serves(socket_of, old.pid)
+    assert socket_of.is_served_by(old.pid)
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -209,7 +96,7 @@ def test_a_server_that_is_typed_beside_a_kong_ends_with_one_line_and_status_one(
     kong: Kong, launch: Serve, socket_of: PluginProcess, hangs: bool
 ) -> None:
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     if hangs:
         old.suspend()
     try:
@@ -220,16 +107,16 @@ def test_a_server_that_is_typed_beside_a_kong_ends_with_one_line_and_status_one(
     (line,) = typed.log.splitlines()
     assert "was not started by the same Kong" in line
     assert "--take-over" in line
-    assert serves(socket_of, old.pid)
+    assert socket_of.is_served_by(old.pid)
 
 
 def test_the_place_of_any_server_is_taken_on_demand(
     kong: Kong, serve: Serve, socket_of: PluginProcess
 ) -> None:
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     typed = serve("--take-over")
-    assert serves(socket_of, typed.process.pid)
+    assert socket_of.is_served_by(typed.process.pid)
 
 
 def test_a_listener_that_speaks_another_protocol_is_left_alone(prefix: Path, launch: Serve) -> None:
@@ -268,7 +155,7 @@ def test_a_server_that_kong_starts_finds_the_prefix_in_the_title_of_nginx(
     start_kong: Callable[..., Kong], socket_of: PluginProcess
 ) -> None:
     server = start_kong(command=COMMAND).start_worker()
-    eventually(lambda: serves(socket_of, server.pid))
+    eventually(lambda: socket_of.is_served_by(server.pid))
 
 
 def test_a_server_that_nobody_tells_a_prefix_binds_nothing(prefix: Path) -> None:
@@ -301,7 +188,7 @@ def test_the_master_is_found_among_the_ancestors(kong: Kong) -> None:
 
 def test_a_server_that_is_asked_twice_stops_at_once(kong: Kong, socket_of: PluginProcess) -> None:
     server = kong.start_worker()
-    eventually(lambda: serves(socket_of, server.pid))
+    eventually(lambda: socket_of.is_served_by(server.pid))
     server.terminate()
     eventually(lambda: "asked to stop" in kong.log)
     server.terminate()
@@ -310,7 +197,7 @@ def test_a_server_that_is_asked_twice_stops_at_once(kong: Kong, socket_of: Plugi
 
 def test_a_server_ends_with_its_kong(kong: Kong, socket_of: PluginProcess) -> None:
     server = kong.start_worker()
-    eventually(lambda: serves(socket_of, server.pid))
+    eventually(lambda: socket_of.is_served_by(server.pid))
     kong.end()
     eventually(lambda: ended(server))
     assert not os.path.exists(socket_of.path)
@@ -323,7 +210,7 @@ def test_a_server_whose_socket_is_removed_listens_again_and_says_so(server: Plug
     worker, instance = server.start("calls")
     os.unlink(server.path)
     server.wait_for_log(f"nobody listened at {server.path} any more: listening again")
-    assert serves(server, server.process.pid)
+    assert server.is_served_by(server.process.pid)
     assert worker.begin(instance)
 
 
@@ -332,7 +219,7 @@ def test_a_server_behind_whose_path_nobody_listens_listens_again(server: PluginP
         stale.bind(str(prefix / "stale"))
     os.rename(prefix / "stale", server.path)
     server.wait_for_log("listening again")
-    assert serves(server, server.process.pid)
+    assert server.is_served_by(server.process.pid)
 
 
 def test_a_file_in_the_place_of_the_socket_is_left_alone_and_said_once(
@@ -346,7 +233,7 @@ def test_a_file_in_the_place_of_the_socket_is_left_alone_and_said_once(
     assert worker.call("plugin.GetStatus")["Pid"] == server.process.pid
     os.unlink(server.path)
     server.wait_for_log("listening again")
-    assert serves(server, server.process.pid)
+    assert server.is_served_by(server.process.pid)
     assert server.log.count("not a socket") == 1
 
 
@@ -363,9 +250,9 @@ def test_a_server_that_is_killed_at_any_step_of_the_takeover_leaves_a_socket_tha
         if new.process.poll() is None:
             break
         assert new.process.wait(PATIENCE) == -signal.SIGKILL
-        eventually(lambda: serves(server, pid), f"nobody answers after step {step}")
+        eventually(lambda: server.is_served_by(pid), f"nobody answers after step {step}")
     assert step > 6
-    assert serves(server, new.process.pid)
+    assert server.is_served_by(new.process.pid)
     eventually(lambda: not [path for path in server.prefix.iterdir() if path.name.endswith(".new")])
 
 
@@ -374,7 +261,7 @@ def test_a_server_that_dies_before_it_has_answered_is_not_relied_on(
 ) -> None:
     """The new server hangs when it has the path; the old one, asked to stop, must not end before it is relieved."""
     old = kong.start_worker()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
     before = os.lstat(socket_of.path).st_ino
     # What a server does with its prefix right after it has taken the path.
     new = launch("--take-over", environment={"TEST_SIGNAL_AT": f"os.listdir:{signal.SIGSTOP:d}"})
@@ -382,7 +269,7 @@ def test_a_server_that_dies_before_it_has_answered_is_not_relied_on(
     kong.retire_worker()
     eventually(lambda: "serving until the next server does" in kong.log)
     new.process.kill()
-    eventually(lambda: serves(socket_of, old.pid))
+    eventually(lambda: socket_of.is_served_by(old.pid))
 
 
 def test_a_signal_in_the_middle_of_the_takeover_is_handled_after_it(prefix: Path, launch: Serve) -> None:
@@ -401,7 +288,7 @@ def test_the_old_server_takes_the_path_back_when_the_new_one_dies(
     server.wait_for_log("another server serves at")
     new.process.kill()
     server.wait_for_log("listening again")
-    assert serves(server, server.process.pid)
+    assert server.is_served_by(server.process.pid)
 
 
 # Connections
