@@ -204,7 +204,7 @@ def values() -> Drawing:
     rows: tuple[tuple[str, str, str], ...] = (
         ('api_keys: ["sha256:75f7…"]', "API Key", "the key itself"),
         ("paths: […/sms/(verify|sendmessage)$]", "the two URLs", "host of the gateway + path"),
-        ("rate_limit: {second: 5}", "Message Sending Rate", "5 or less"),
+        ("rate_limit: {second: 5, minute: 300}", "Message Sending Rate", "5 or less: 300 ÷ 60"),
         ('senders: {"+63280000001": SID-1002}', "Number", "+63280000001, as from"),
     )
     for number, (left, field, value) in enumerate(rows):

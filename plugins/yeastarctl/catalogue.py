@@ -162,19 +162,20 @@ EXPLANATIONS: dict[str, Explanation] = {
         ),
         Explanation(
             "10006",
-            "Messages fail while many are sent, and work again after the seconds in `Retry-After`.",
+            "Messages fail while many are sent, and work again after the seconds in `Retry-After`. The PBX does"
+            " not send them again.",
             (
                 Cause(
                     "The PBX sends faster than the gateway allows it to.",
                     PBX,
-                    "Messaging > Message Channel > the channel > Message Sending Rate; it must not be"
-                    " above the"
-                    " gateway's `rate_limit.second`",
+                    "Messaging > Message Channel > the channel > Message Sending Rate: at most the least of the"
+                    " gateway's `rate_limit.second`, `minute` ÷ 60, `hour` ÷ 3600 and `day` ÷ 86400. At that rate"
+                    " nothing is refused: a message that comes early waits, up to `rate_limit.max_wait_ms`",
                 ),
                 Cause(
                     "The limit is too low for this PBX.",
                     GATEWAY,
-                    "`rate_limit` of the plugin or of the consumer; metric and log line of the refusal",
+                    "`rate_limit` of the plugin or of the consumer; the log line of the refusal names the window",
                 ),
                 Cause(
                     "FutureSMS limits the account (429 `TOO_MANY_REQUESTS`).",

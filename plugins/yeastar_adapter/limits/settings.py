@@ -31,6 +31,11 @@ class Rates:
         windows = tuple((limit, seconds) for _, limit, seconds in limits if limit is not None)
         object.__setattr__(self, "windows", windows)
 
+    @property
+    def per_second(self) -> float | None:
+        """The rate that a PBX may keep up for ever: the least of second, minute/60, hour/3600 and day/86400."""
+        return min((limit / seconds for limit, seconds in self.windows), default=None)
+
 
 @dataclass(frozen=True)
 class RedisSettings:
