@@ -17,16 +17,16 @@ from types import FrameType
 PARTS = (
     ("phone numbers", ("phonenumbers/", "yeastar_adapter/yeastar/numbers")),
     ("rate limiter", ("yeastar_adapter/limits/",)),
-    ("authentication", ("yeastar_adapter/gateway/consumers",)),
+    ("authentication", ("yeastar_adapter/authentication",)),
     ("message: JSON and checks", ("yeastar_adapter/yeastar/",)),
     ("order", ("yeastar_adapter/futuresms/order",)),
     ("FutureSMS's answer", ("yeastar_adapter/futuresms/answer", "yeastar_adapter/translation")),
     ("Merchant session", ("yeastar_adapter/futuresms/", "yeastar_adapter/integration")),
     ("logs and metrics", ("yeastar_adapter/observability/",)),
-    ("flow of the request", ("yeastar_adapter/plugin", "yeastar_adapter/gateway/call")),
+    ("flow of the request", ("yeastar_adapter/plugin", "yeastar_adapter/call")),
     ("protocol: sending", ("kong_plugin_server/connection.py:send",)),
-    ("protocol: reading", ("yeastar_adapter/gateway/connection", "yeastar_adapter/gateway/server")),
-    ("protocol: PDK calls", ("yeastar_adapter/gateway/",)),
+    ("protocol: reading", ("kong_plugin_server/connection", "kong_plugin_server/server")),
+    ("protocol: PDK calls", ("kong_plugin_server/",)),
 )
 """The first part of which a piece is in the file and function of the innermost frame that belongs to any
 part."""

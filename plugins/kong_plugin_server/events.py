@@ -23,7 +23,7 @@ from .limits import Limits
 from .metrics import Histogram, Metrics
 from .pdk import EventEnded, Kong, PDKError
 from .plugin_spec import ErrorResponse
-from .rpc import END_OF_HANDLER, answer_head, call_head, encode, event_tail
+from .rpc import end_of_handler, pdk_call
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +70,9 @@ class Event(greenlet):  # type: ignore[misc]
         "since",
         "started",
         "state",
-        "tail",
     )
 
     id: int
-    tail: bytes
     instance: Instance
     phase: str
     handler: Handler
@@ -97,7 +95,7 @@ class Event(greenlet):  # type: ignore[misc]
             try:
                 self.handler(events.kong)
                 if self.state == RUNNING:
-                    self.connection.send(answer_head(self.message_id) + END_OF_HANDLER + self.tail)
+                    self.connection.send(end_of_handler(self.message_id, self.id))
             except EventLoopBlocked:
                 events.stopped(self)
             except EventEnded:
@@ -110,8 +108,8 @@ class Event(greenlet):  # type: ignore[misc]
                 return
             events.park()
 
-    def ask(self, head: bytes, arguments: tuple[Any, ...], ends_event: bool) -> Any:
-        """Make the PDK call that `head` (`rpc.call_head`) names. Raises PDKError, and EventEnded when
+    def ask(self, method: str, arguments: tuple[Any, ...], ends_event: bool) -> Any:
+        """Make a PDK call. Raises PDKError, and EventEnded when
         nothing more will come."""
         events = self.events
         if self.state != RUNNING:
@@ -120,7 +118,7 @@ class Event(greenlet):  # type: ignore[misc]
             raise PDKError("Kong has not answered the PDK call before this one")
         connection = self.connection
         message_id = self.message_id
-        answer = b"".join((answer_head(message_id), head, encode(arguments), self.tail))
+        answer = pdk_call(message_id, self.id, method, arguments)
         if connection.latest != message_id and events.is_superseded(self):
             events.abandon(self)
             raise EventEnded
@@ -178,7 +176,7 @@ class Events:
         self._unwinding: dict[Event, float] = {}
         self.on_close: Callable[[Connection], object] | None = None
         """Called when an event is over, with the connection of its last message."""
-        self._error_response = call_head("kong.response.exit") + encode(error_response)
+        self._error_response = error_response
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.
         self._next_id = secrets.randbits(52)
 
@@ -216,7 +214,6 @@ class Events:
         event = self._idle.pop() if self._idle else Event(self)
         event.id = event_id = self._next_id
         self._next_id = event_id + 1
-        event.tail = event_tail(event_id)
         event.instance = instance
         event.phase = phase
         event.handler = handler
@@ -262,10 +259,12 @@ class Events:
         """Answer an event for which there is no handler to run."""
         event_id = self._next_id
         self._next_id = event_id + 1
-        connection.send(answer_head(message_id) + self._last_result(phase) + event_tail(event_id))
+        connection.send(self._last_answer(message_id, event_id, phase))
 
-    def _last_result(self, phase: str) -> bytes:
-        return self._error_response if phase in EXIT_PHASES else END_OF_HANDLER
+    def _last_answer(self, message_id: Any, event_id: int, phase: str) -> bytes:
+        if phase in EXIT_PHASES:
+            return pdk_call(message_id, event_id, "kong.response.exit", self._error_response)
+        return end_of_handler(message_id, event_id)
 
     def close(self, event: Event) -> None:
         """Take an event out of the table; its greenlet may still be unwinding."""
@@ -310,7 +309,7 @@ class Events:
         if event.state == RUNNING:
             connection, message_id = event.connection, event.message_id
             if connection.latest == message_id or not self.is_superseded(event):
-                connection.send(answer_head(message_id) + self._last_result(event.phase) + event.tail)
+                connection.send(self._last_answer(message_id, event.id, event.phase))
         self.close(event)
 
     def is_superseded(self, event: Event) -> bool:

@@ -17,8 +17,6 @@ from greenlet import GreenletExit, getcurrent
 from kong_pdk.exception import PDKException
 from kong_pdk.pdk import non_return_methods
 
-from .rpc import call_head
-
 
 class PDKError(PDKException):  # type: ignore[misc]
     """A PDK call that Kong refused, or that cannot be made."""
@@ -38,7 +36,6 @@ class Kong:
 
     def __init__(self, name: str = "kong") -> None:
         self._name = name
-        self._head = call_head(name)
         self._ends_event = name in non_return_methods
         self._is_log = name == "kong.log" or name.startswith("kong.log.")
 
@@ -56,7 +53,7 @@ class Kong:
             raise PDKError(f"{self._name} was called outside of a phase handler's own greenlet") from None
         if self._is_log:
             arguments = tuple(_loggable(argument) for argument in arguments)
-        return ask(self._head, arguments, self._ends_event)
+        return ask(self._name, arguments, self._ends_event)
 
     def __repr__(self) -> str:
         return f"<PDK name {self._name}>"

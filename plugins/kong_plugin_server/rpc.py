@@ -10,7 +10,6 @@ Lua strings need not be UTF-8 (a caller may send any byte in a header), so text 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -36,9 +35,6 @@ decode: Callable[[bytes], Any] = partial(
 )
 encode: Callable[[Any], bytes] = msgpack.Packer(unicode_errors="surrogateescape").pack
 
-_ANSWER = struct.Struct(">3sIc").pack
-_EVENT = struct.Struct(">9sQ").pack
-
 
 def decoder(message_bytes: int) -> Any:
     """A decoder of messages that arrive in pieces; `feed` raises `msgpack.BufferFull` beyond
@@ -59,27 +55,11 @@ def error(message_id: Any, message: str) -> bytes:
     return encode([1, message_id, message, None])
 
 
-# A PDK call is the answer `[1, id, nil, {"Data": {"Method": …, "Args": […]}, "EventId": …}]`. It is put
-# together from parts of which all but the message id and the arguments are made once: a third of the time
-# of packing the whole.
+def pdk_call(message_id: Any, event_id: int, method: str, arguments: Any) -> bytes:
+    """The answer to a message of an event that asks Kong for a PDK call."""
+    return encode([1, message_id, None, {"Data": {"Method": method, "Args": arguments}, "EventId": event_id}])
 
 
-def answer_head(message_id: Any) -> bytes:
-    """The start of an answer without an error, up to its result."""
-    try:
-        return _ANSWER(b"\x94\x01\xce", message_id, b"\xc0")
-    except struct.error:
-        return b"\x94\x01" + encode(message_id) + b"\xc0"
-
-
-def call_head(method: str) -> bytes:
-    """The start of a result that asks Kong for a PDK call, up to its arguments."""
-    return b"\x82\xa4Data\x82\xa6Method" + encode(method) + b"\xa4Args"
-
-
-def event_tail(event_id: int) -> bytes:
-    """The end of a result: the event it belongs to."""
-    return _EVENT(b"\xa7EventId\xcf", event_id)
-
-
-END_OF_HANDLER = b"\x82\xa4Data" + encode("ret")
+def end_of_handler(message_id: Any, event_id: int) -> bytes:
+    """The answer to the last message of an event whose handler has returned."""
+    return encode([1, message_id, None, {"Data": "ret", "EventId": event_id}])
