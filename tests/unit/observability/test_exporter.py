@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +101,42 @@ def test_the_server_of_a_reloaded_kong_takes_the_address_over(
     old.child.stop()
     assert value(scrape(address), "instances") == 1
     assert "cannot be served" not in new.log
+
+
+def test_a_socket_that_was_removed_is_there_again(server: PluginServer, prefix: Path) -> None:
+    server.start(f"unix:{prefix}/metrics.socket")
+    address = server.exported_at()
+    (prefix / "metrics.socket").unlink()
+    wait_until(lambda: reached(address), 20, "the metrics are served again")
+    assert "cannot be served" not in server.log
+
+
+def test_the_socket_of_somebody_else_is_left_alone(server: PluginServer, prefix: Path) -> None:
+    somebody = subprocess.Popen(
+        ["bash", "-c", '"$@"; exit $?', "bash", sys.executable, "-c", LISTENS, f"{prefix}/metrics.socket"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with somebody:
+        assert somebody.stdout is not None
+        assert somebody.stdin is not None
+        somebody.stdout.readline()
+        before = os.lstat(prefix / "metrics.socket").st_ino
+        server.start(f"unix:{prefix}/metrics.socket")
+        server.child.wait_for("metrics cannot be served at .*: process [0-9]+ serves there", 20)
+        assert os.lstat(prefix / "metrics.socket").st_ino == before
+        somebody.stdin.close()
+    assert scrape(server.exported_at())
+
+
+LISTENS = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print(flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_taken_port_is_one_warning_and_served_once_it_is_free(server: PluginServer, free_port: int) -> None:

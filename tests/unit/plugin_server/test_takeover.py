@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,6 +109,30 @@ def test_a_server_that_is_typed_beside_a_kong_ends_with_one_line_and_status_one(
     assert "was not started by the same Kong" in line
     assert "--take-over" in line
     assert socket_of.is_served_by(old.pid)
+
+
+@pytest.mark.parametrize(
+    "namespace", [("--pid",), ("--pid", "--user", "--map-root-user")], ids=["root", "user"]
+)
+def test_process_ids_of_another_namespace_prove_nothing(
+    serve: Serve, prefix: Path, namespace: tuple[str, ...]
+) -> None:
+    """As in two containers that share Kong's prefix: there the same numbers are other processes."""
+    unshare = ("unshare", *namespace, "--fork", "--kill-child")
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode:
+        pytest.skip("no PID namespace is to be had here")
+    old = serve()
+    new = subprocess.run(
+        [*unshare, *COMMAND, "-p", str(prefix)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert new.returncode == 1
+    assert "another process serves there" in new.stdout + new.stderr
+    assert old.is_served_by(old.process.pid)
 
 
 def test_the_place_of_any_server_is_taken_on_demand(
