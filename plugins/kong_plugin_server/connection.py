@@ -159,8 +159,17 @@ class Connection:
         return True
 
     @property
-    def has_unsent(self) -> bool:
-        return bool(self._unsent)
+    def is_silent(self) -> bool:
+        """Whether nothing waits to be read or sent."""
+        if self._unsent or self._decoder is not None:
+            return False
+        try:
+            self._recv(1, _socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def _writable(self) -> None:
         try:

@@ -34,7 +34,7 @@ WAITING = 2
 UNANSWERED = 3
 """The handler went on without Kong's answer (a time limit of its own struck): it cannot call before that
 has come."""
-OVER = 4
+CLOSED = 4
 """Kong has its last answer, or will not come back for it."""
 
 SWEEP_INTERVAL = 0.5
@@ -86,7 +86,7 @@ class Event(greenlet):  # type: ignore[misc]
     def __init__(self, events: Events) -> None:
         super().__init__(None, events.hub)
         self.events = events
-        self.state = OVER
+        self.state = CLOSED
 
     def run(self) -> None:
         events = self.events
@@ -106,20 +106,19 @@ class Event(greenlet):  # type: ignore[misc]
             if not events.keep(self):
                 events.handlers -= 1
                 return
-            events.park()
+            events.switch_to_hub()
 
     def ask(self, method: str, arguments: tuple[Any, ...], ends_event: bool) -> Any:
-        """Make a PDK call. Raises PDKError, and EventEnded when
-        nothing more will come."""
+        """Make a PDK call. Raises PDKError, and EventEnded when nothing more will come."""
         events = self.events
         if self.state != RUNNING:
-            if self.state == OVER:
+            if self.state == CLOSED:
                 raise EventEnded
             raise PDKError("Kong has not answered the PDK call before this one")
         connection = self.connection
         message_id = self.message_id
         answer = pdk_call(message_id, self.id, method, arguments)
-        if connection.latest != message_id and events.is_superseded(self):
+        if connection.latest != message_id and events.is_stale(self):
             events.abandon(self)
             raise EventEnded
         events.metrics.pdk_calls += 1
@@ -132,11 +131,11 @@ class Event(greenlet):  # type: ignore[misc]
         self.state = WAITING
         self.since = events.now
         if len(events) == 1:
-            events.stay_awake()
+            events.busy_poll()
         try:
-            value = events.park()
+            value = events.switch_to_hub()
             while self.state == WAITING:
-                value = events.park()
+                value = events.switch_to_hub()
         except BaseException:
             if self.state == WAITING:
                 self.state = UNANSWERED
@@ -163,7 +162,7 @@ class Events:
         self.limits = limits
         self.metrics = metrics
         self.kong = Kong()
-        self.park: Callable[[], Any] = greenlet.switch.__get__(hub)
+        self.switch_to_hub: Callable[[], Any] = greenlet.switch.__get__(hub)
         self.now = monotonic() + SWEEP_INTERVAL
         """Seconds, as they will be at the next sweep: costs nothing to read, and makes no wait longer than
         it is."""
@@ -180,8 +179,8 @@ class Events:
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.
         self._next_id = secrets.randbits(52)
 
-        self._awake = hub.loop.idle()
-        self._awake_until = 0.0
+        self._polling = hub.loop.idle()
+        self._poll_until = 0.0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -190,19 +189,19 @@ class Events:
         """Those that the last message of an open event has come on."""
         return {event.connection for event in self._open.values()}
 
-    def stay_awake(self) -> None:
-        """Let the event loop look for Kong's next step without going to sleep, for as long as a step takes.
+    def busy_poll(self) -> None:
+        """Let the event loop poll for Kong's next step instead of sleeping, for as long as a step takes.
 
-        A process that sleeps is woken late, which at one request at a time is most of what the plugin server adds
-        to it. With more under way there is something to do meanwhile.
+        A process that sleeps is woken late, which at one request at a time is a third of its latency. With more
+        under way there is something to do meanwhile.
         """
-        self._awake_until = perf_counter() + self.limits.busy_poll
-        if not self._awake.active:
-            self._awake.start(self._doze)
+        self._poll_until = perf_counter() + self.limits.busy_poll
+        if not self._polling.active:
+            self._polling.start(self._stop_polling)
 
-    def _doze(self) -> None:
-        if not self._open or perf_counter() > self._awake_until:
-            self._awake.stop()
+    def _stop_polling(self) -> None:
+        if not self._open or perf_counter() > self._poll_until:
+            self._polling.stop()
 
     def begin(
         self, connection: Connection, message_id: Any, instance: Instance, phase: str, handler: Handler
@@ -270,7 +269,7 @@ class Events:
         """Take an event out of the table; its greenlet may still be unwinding."""
         if self._open.pop(event.id, None) is None:
             return
-        event.state = OVER
+        event.state = CLOSED
         durations = self.metrics.durations.get(event.phase)
         if durations is None:
             durations = self.metrics.durations[event.phase] = Histogram()
@@ -308,11 +307,11 @@ class Events:
     def _answer_last(self, event: Event) -> None:
         if event.state == RUNNING:
             connection, message_id = event.connection, event.message_id
-            if connection.latest == message_id or not self.is_superseded(event):
+            if connection.latest == message_id or not self.is_stale(event):
                 connection.send(self._last_answer(message_id, event.id, event.phase))
         self.close(event)
 
-    def is_superseded(self, event: Event) -> bool:
+    def is_stale(self, event: Event) -> bool:
         """Whether Kong must have given up the message that the handler is at, another having come after it."""
         return not event.connection.multiplexed and self.now - event.since > self.limits.stale_message_age
 
@@ -329,7 +328,7 @@ class Events:
         self.now = now + SWEEP_INTERVAL
         self._tracebacks = 0
         for event in tuple(self._open.values()):
-            if event.state == OVER:
+            if event.state == CLOSED:
                 continue
             waited = now - event.since
             if event.state == RUNNING:

@@ -30,7 +30,7 @@ class Limits:
     takeover_timeout: float = 15.0
     """How long a server serves on that was asked to stop while its Kong goes on: the next one may still be loading."""
     busy_poll: float = 0.00015
-    """How long the event loop waits for Kong's next step without going to sleep, when only one event is open."""
+    """How long the event loop polls for Kong's next step instead of sleeping, when only one event is open."""
     max_message_bytes: int = 16 * 1024 * 1024
     max_unsent_bytes: int = 32 * 1024 * 1024
     """A connection whose peer does not read is closed when this much waits to be sent."""

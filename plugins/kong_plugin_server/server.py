@@ -82,6 +82,8 @@ class Server:
         self._cannot_listen = ""
         self._starting: set[Connection] = set()
         """Connections that a StartInstance is under way on."""
+        self._fresh: set[Connection] = set()
+        """Connections that no message had come on at the last tick."""
         self._draining = self._hub.loop.timer(DRAIN_INTERVAL, DRAIN_INTERVAL)
         self._stop_by: float | None = None
         self._leave_by: float | None = None
@@ -155,8 +157,7 @@ class Server:
             if self.events.on_close is None:
                 log.info("another server serves at %s", self._listener.path)
                 self.events.on_close = self._close_if_idle
-            for connection in tuple(self.connections):
-                self._close_if_idle(connection)
+            self._close_idle_connections()
 
     def _leave_to(self, new_server: NewServer | None) -> None:
         """Watch a server that has taken the path, or none."""
@@ -181,13 +182,22 @@ class Server:
             log.warning("nobody listened at %s any more: listening again", self._listener.path)
         self._start_accepting()
 
+    def _close_idle_connections(self) -> None:
+        """Let Kong make its next connections to the new server. Else workers would go on with both in turns, and start
+        their instances at each again and again."""
+        # Kong sends its first message a moment after it has connected.
+        fresh = {connection for connection in self.connections if connection.latest is None}
+        for connection in self.connections - (fresh - self._fresh):
+            self._close_if_idle(connection)
+        self._fresh = fresh
+
     def _close_if_idle(self, connection: Connection) -> None:
-        """Close a connection that nothing is under way on, so that Kong makes its next one to the new server. Else
-        workers would go on with both in turns, and start their instances at each again and again."""
+        """Close a connection that nothing is under way on."""
         busy = self.events.connections() | self._starting
         if self._old_server is not None:
             busy |= self._old_server.waiting_connections()
-        if connection not in busy and not connection.multiplexed and not connection.has_unsent:
+        # Last of all the look at what has come in: Kong may have sent its next message this moment.
+        if connection not in busy and not connection.multiplexed and connection.is_silent:
             connection.close()
 
     def _asked_to_stop(self) -> None:
