@@ -18,6 +18,7 @@ from kong_declarative.plugin_catalogue import PluginDefinition
 from kong.embedded.conf import GatewaySettings, load_settings
 from kong.embedded.gateway import ExternalServer, Gateway, ListenError, external_servers
 from kong.embedded.log import Log
+from kong.embedded.lua_plugins import LuaPluginError
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 
 DEFAULT_COMMANDS: dict[str, tuple[str, ...]] = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         return asyncio.run(_serve(options))
-    except (ConfigurationError, ListenError, PluginServerError, OSError) as problem:
+    except (ConfigurationError, ListenError, LuaPluginError, PluginServerError, OSError) as problem:
         print(f"kong.embedded: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -66,6 +66,7 @@ class GatewaySettings:
     proxy_listen: tuple[str, ...] = ("0.0.0.0:8000", "0.0.0.0:8443 ssl")
     admin_listen: tuple[str, ...] = ("127.0.0.1:8001", "127.0.0.1:8444 ssl")
     log_level: str = "notice"
+    lua_package_path: str = "./?.lua;./?/init.lua;;"  # `;;`: Kong's own, here the repository's
     client_body_buffer_size: int = 8 * 1024  # a larger body is a file: get_raw_body() is nil
     client_max_body_size: int = 0  # 0: no limit
     lua_socket_connect_timeout: float = 60.0
@@ -261,6 +262,7 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "declarative_config": (("declarative_config",), str),
     "proxy_listen": (("proxy_listen",), _listens),
     "admin_listen": (("admin_listen",), _listens),
+    "lua_package_path": (("lua_package_path",), str),
     "log_level": (("log_level",), _one_of(*LOG_LEVELS)),
     "client_body_buffer_size": (
         (

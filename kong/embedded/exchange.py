@@ -64,6 +64,7 @@ class Exchange:
         "host",
         "http_version",
         "keepalive",
+        "lua",
         "match",
         "method",
         "nginx_page",
@@ -161,6 +162,7 @@ class Exchange:
         self.ctx: dict[Any, Any] = {}
         self.ctx_shared: dict[Any, Any] = {}
         self.ctx_plugin: dict[str, dict[Any, Any]] = {}
+        self.lua: Any = None  # lua.RequestState, from the first Lua code on
         self.serialize_values: list[tuple[str, Any, str]] = []
         self.delaying = False
         self.delayed: Callable[[], None] | None = None
@@ -235,6 +237,6 @@ class Exchange:
         return "service" if self.proxied else "error"
 
     def plugin_context(self) -> dict[Any, Any]:
-        """`kong.ctx.plugin` of the instance that is running."""
+        """`kong.ctx.plugin` of a bundled plugin; Lua code has its own."""
         key = self.plugin.id if self.plugin is not None else ""
         return self.ctx_plugin.setdefault(key, {})

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from kong_declarative import bundled_schemas
 from kong_declarative.configuration import Configuration, Store
 from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
+from kong.embedded import lua_plugins
 from kong.embedded.admin import create_admin
 from kong.embedded.bundled.prometheus import metrics
 from kong.embedded.conf import GatewaySettings
@@ -236,12 +238,16 @@ def external_servers(
 ) -> tuple[PluginCatalogue, Sequence[ExternalServer]]:
     """The catalogue of what `plugins` of kong.conf enables, and the servers of the external ones among them.
 
-    Where kong.conf names no plugin server at all, those of the command line are enabled without its help.
+    Where kong.conf names no plugin server at all, those of the command line and the repository's own plugins in Lua
+    are enabled without its help. Raises ConfigurationError, LuaPluginError.
     """
     enabled = settings.plugins
+    external = {entry.plugin.name: entry.plugin for entry in catalogue_entries}
     if not settings.pluginservers:
-        enabled = (*enabled, *(entry.plugin.name for entry in catalogue_entries))
-    catalogue = PluginCatalogue.of(enabled, [entry.plugin for entry in catalogue_entries])
+        enabled = tuple(dict.fromkeys((*enabled, *lua_plugins.repository_plugins(), *external)))
+    elsewhere = {"bundled", "off", *bundled_schemas.BUNDLED, *bundled_schemas.UNSUPPORTED, *external}
+    in_lua = [lua_plugins.load(name, settings.lua_package_path) for name in enabled if name not in elsewhere]
+    catalogue = PluginCatalogue.of(enabled, [*external.values(), *in_lua])
     return catalogue, [entry for entry in catalogue_entries if entry.plugin.name in catalogue]
 
 

@@ -1,4 +1,5 @@
--- What Lua code of pre-function and post-function sees: `kong`, `ngx` and Kong's sandbox around them.
+-- What Lua code sees: `kong`, `ngx`, Kong's sandbox around them for pre-function and post-function, and for plugins
+-- of their own the modules that they may require.
 -- `host` is the gateway: every function of it takes and returns plain values; a false first result is an error text.
 
 local host = ...
@@ -6,7 +7,14 @@ local host = ...
 local setmetatable, type, error, pairs, ipairs, tostring, select = setmetatable, type, error, pairs, ipairs, tostring, select
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 
+local rawget, rawset, getmetatable, newproxy = rawget, rawset, getmetatable, newproxy
+
 local END_OF_PHASE, WANTS_BODY = {}, {}
+local null = newproxy() -- ngx.null and cjson.null
+
+-- What Lua code keeps for the request whose turn it is: the tables behind ngx.ctx, kong.ctx.shared and kong.ctx.plugin.
+-- They are Lua's own, so that any key and any value, a function even, comes back as it was put in.
+local current, plugin_id
 
 local function checked(level, ok, ...)
   if ok == true then
@@ -33,7 +41,6 @@ local function bind(name)
   end
 end
 
-local rawget, getmetatable = rawget, getmetatable
 local header_table = {
   __index = function(t, name)
     if type(name) ~= "string" then
@@ -94,10 +101,20 @@ kong.log = setmetatable(kong.log, {
     return kong.log.notice(...)
   end,
 })
-kong.ctx = {
-  shared = proxy(host.shared_get, host.shared_set),
-  plugin = proxy(host.plugin_get, host.plugin_set),
-}
+kong.ctx = setmetatable({}, {
+  __index = function(_, name)
+    if name == "shared" then
+      return current.shared
+    elseif name == "plugin" then
+      local kept = current.plugin[plugin_id]
+      if not kept then
+        kept = {}
+        current.plugin[plugin_id] = kept
+      end
+      return kept
+    end
+  end,
+})
 kong.configuration = setmetatable({}, { __index = function(_, key) return checked(2, host.setting(key)) end })
 kong.default_workspace = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
 kong.table = {
@@ -123,7 +140,7 @@ local ngx = {
   HTTP_BAD_GATEWAY = 502, HTTP_SERVICE_UNAVAILABLE = 503, HTTP_GATEWAY_TIMEOUT = 504,
   HTTP_GET = "GET", HTTP_HEAD = "HEAD", HTTP_PUT = "PUT", HTTP_POST = "POST", HTTP_DELETE = "DELETE",
   HTTP_OPTIONS = "OPTIONS", HTTP_PATCH = "PATCH",
-  null = host.null,
+  null = null,
   shared = {}, timer = {}, socket = {}, -- Kong has more here; nothing of it works in the embedded gateway
   config = { subsystem = "http", nginx_version = 1025003, ngx_lua_version = 10026 },
 }
@@ -133,7 +150,28 @@ local function ngx_function(name)
 end
 
 ngx.var = proxy(host.var_get, host.var_set)
-ngx.ctx = proxy(host.ctx_get, host.ctx_set)
+
+-- Kong's own entries of ngx.ctx live in the gateway.
+local gateway_keys = host.context_keys
+local context_mt = {
+  __index = function(_, key)
+    if gateway_keys[key] then
+      return checked(2, host.ctx_get(key))
+    end
+  end,
+  __newindex = function(t, key, value)
+    if gateway_keys[key] then
+      checked(2, host.ctx_set(key, value))
+    else
+      rawset(t, key, value)
+    end
+  end,
+}
+
+local function new_request()
+  return { ctx = setmetatable({}, context_mt), shared = {}, plugin = {} }
+end
+
 ngx.header = proxy(host.header_get, host.header_set)
 ngx.arg = proxy(host.arg_get, host.arg_set)
 
@@ -168,11 +206,15 @@ setmetatable(ngx, {
       return checked(2, host.status_get())
     elseif key == "headers_sent" then
       return checked(2, host.headers_sent())
+    elseif key == "ctx" then
+      return current.ctx
     end
   end,
   __newindex = function(t, key, value)
     if key == "status" then
       checked(2, host.status_set(value))
+    elseif key == "ctx" then
+      error("ngx.ctx as a whole cannot be replaced in the embedded gateway", 2)
     else
       rawset(t, key, value)
     end
@@ -228,30 +270,15 @@ local function environment()
   return env
 end
 
--- compile(text) → run, or false and a message.
--- run() → true and what it returned; or false and what the code raised; or nil and a thread that wants the request's
--- body: run(thread) goes on with it. A chunk that returns a function is called once for it.
-local function compile(text)
-  local chunk, problem = load(text, nil, "t", environment())
-  if not chunk then
-    return false, problem
-  end
-  local first = true
-  local function body()
-    if not first then
-      return chunk()
-    end
-    first = false
-    local result = chunk()
-    if type(result) == "function" then
-      chunk = result
-      return chunk()
-    end
-    return result
-  end
-  return function(thread)
+-- runner(body) → run. run(request, plugin_id) → true and what `body` returned; or false and what it raised; or nil
+-- and a thread that wants the request's body: run(request, plugin_id, thread) goes on with it.
+local function runner(body)
+  return function(request, id, thread)
+    local outer_request, outer_id = current, plugin_id
+    current, plugin_id = request, id
     thread = thread or create(body)
     local ok, result = resume(thread)
+    current, plugin_id = outer_request, outer_id
     if not ok then
       return false, tostring(result)
     elseif result == WANTS_BODY then
@@ -263,6 +290,167 @@ local function compile(text)
   end
 end
 
+-- compile(text) → run, or false and a message. A chunk that returns a function is called once for it.
+local function compile(text)
+  local chunk, problem = load(text, nil, "t", environment())
+  if not chunk then
+    return false, problem
+  end
+  local first = true
+  return runner(function()
+    if not first then
+      return chunk()
+    end
+    first = false
+    local result = chunk()
+    if type(result) == "function" then
+      chunk = result
+      return chunk()
+    end
+    return result
+  end)
+end
+
+-- Plugins with a handler of their own: plain Lua, where a name that this gateway does not have is refused by name.
+
+local function strict(path, module)
+  local view = {}
+  return setmetatable(view, {
+    __index = function(_, name)
+      local value = module[name]
+      if value == nil then
+        error(path .. "." .. tostring(name) .. " is not supported by the embedded gateway", 2)
+      end
+      return value
+    end,
+    __newindex = function(_, name, value)
+      module[name] = value
+    end,
+    __call = function(_, ...)
+      return module(...)
+    end,
+  })
+end
+
+-- A copy of `module` whose tables of functions are strict. Those with a metatable answer for themselves.
+local function strict_tree(path, module)
+  local members = {}
+  for name, value in pairs(module) do
+    if type(value) == "table" and (getmetatable(value) == nil or value == kong.log) then
+      members[name] = strict_tree(path .. "." .. name, value)
+    end
+  end
+  return strict(path, setmetatable({}, {
+    __index = function(_, name)
+      return members[name] or module[name]
+    end,
+    __newindex = function(_, name, value)
+      members[name] = nil
+      module[name] = value
+    end,
+    __call = function(_, ...)
+      return module(...)
+    end,
+  }))
+end
+
+local absent = { ctx = true, status = true, headers_sent = true } -- may be nil or false
+do
+  local view = strict_tree("ngx", ngx)
+  _G.ngx = setmetatable({}, {
+    __index = function(_, name)
+      if absent[name] then
+        return ngx[name]
+      end
+      return view[name]
+    end,
+    __newindex = function(_, name, value)
+      ngx[name] = value
+    end,
+  })
+end
+_G.kong = strict_tree("kong", kong)
+
+local preload = package.preload
+
+local function cjson_of(safe)
+  local function outcome(ok, ...)
+    if ok then
+      return ...
+    elseif safe then
+      return nil, (...)
+    end
+    return error((...), 3)
+  end
+  local empty_array_mt = array_mt
+  return strict(safe and "cjson.safe" or "cjson", {
+    null = null,
+    array_mt = array_mt,
+    empty_array_mt = empty_array_mt,
+    empty_array = setmetatable({}, array_mt),
+    encode = function(value) return outcome(host.json_encode(value)) end,
+    decode = function(text) return outcome(host.json_decode(text)) end,
+    new = function() return cjson_of(safe) end,
+  })
+end
+
+preload["cjson"] = function() return cjson_of(false) end
+preload["cjson.safe"] = function() return cjson_of(true) end
+preload["resty.random"] = function()
+  return strict("resty.random", { bytes = function(count, _strong) return checked(2, host.random_bytes(count)) end })
+end
+preload["resty.string"] = function()
+  return strict("resty.string", {
+    to_hex = function(bytes)
+      return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+    end,
+  })
+end
+-- A definition of Kong's is a name here; the gateway has what it stands for.
+preload["kong.db.schema.typedefs"] = function()
+  local definition_mt = {
+    __call = function(definition, changes)
+      local changed = {}
+      for key, value in pairs(definition) do changed[key] = value end
+      for key, value in pairs(changes or {}) do changed[key] = value end
+      return changed
+    end,
+  }
+  return setmetatable({}, {
+    __index = function(_, name)
+      if not host.typedefs[name] then
+        error("schema typedef error: definition " .. tostring(name) .. " is not supported by the embedded gateway", 2)
+      end
+      return setmetatable({ typedef = name }, definition_mt)
+    end,
+  })
+end
+
+package.path, package.cpath = host.package_path, ""
+table.insert(package.loaders, function(name)
+  return "\n\tthe embedded gateway has no module '" .. name .. "' of its own"
+end)
+
+-- load_plugin(name) → true, schema, handler; or false and a message.
+local function load_plugin(name)
+  return pcall(function()
+    local base = "kong.plugins." .. name
+    return require(base .. ".schema"), require(base .. ".handler")
+  end)
+end
+
+-- method(handler, name, conf) → run, for one phase of one configured plugin; nil where the handler has none.
+local function method(handler, name, conf)
+  if type(handler[name]) ~= "function" then
+    return nil
+  end
+  return runner(function()
+    handler[name](handler, conf)
+  end)
+end
+
+-- What crosses between Lua and the gateway.
+
 local function as_array(t)
   return setmetatable(t, array_mt)
 end
@@ -271,4 +459,12 @@ local function is_array(t)
   return getmetatable(t) == array_mt
 end
 
-return compile, as_array, is_array
+return {
+  compile = compile,
+  new_request = new_request,
+  load_plugin = load_plugin,
+  method = method,
+  as_array = as_array,
+  is_array = is_array,
+  null = null,
+}

@@ -75,6 +75,16 @@ _NOT_CALLABLE = frozenset(
 _packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogateescape")
 
 
+def pack(message: Any) -> bytes:
+    """A message as Kong packs it. Raises TypeError, ValueError or OverflowError for what cannot be packed."""
+    try:
+        packed: bytes = _packer.pack(message)
+    except BaseException:
+        _packer.reset()
+        raise
+    return packed
+
+
 class Connection(asyncio.Protocol):
     """One connection to a plugin server. At most one call is under way on it."""
 
@@ -181,9 +191,8 @@ class RpcClient:
         self._message_id += 1
         message_id = self._message_id
         try:
-            packed = _packer.pack([0, message_id, method, [argument]])
+            packed = pack([0, message_id, method, [argument]])
         except (TypeError, ValueError, OverflowError) as problem:
-            _packer.reset()
             raise LuaError(f"pack: {problem}") from problem
         while self._idle:
             connection = self._idle.popleft()
@@ -285,7 +294,7 @@ class Event:
             return
         try:
             self._method = data["Method"]  # type: ignore[index]
-            args = _arguments(data.get("Args") or [])  # type: ignore[union-attr]
+            args = arguments(data.get("Args") or [])  # type: ignore[union-attr]
         except (TypeError, KeyError, AttributeError):
             self._future.set_exception(LuaError("attempt to index field 'Data' (a nil value)"))
             return
@@ -318,7 +327,7 @@ class Event:
                 exchange.worker.log.error(f"[{exchange.plugin.name}] could not find pdk method: {method}")
                 data = None
             else:
-                data = _result(method, invoke(exchange, function, args))
+                data = result(method, invoke(exchange, function, args))
             payload = {"EventId": self._event_id}
             if data is not None:
                 payload["Data"] = data
@@ -335,14 +344,14 @@ def _check_name(method: str) -> None:
         raise LuaError(f"attempt to call or index '{method}'")
 
 
-def _arguments(args: list[Any]) -> list[Any]:
+def arguments(args: list[Any]) -> list[Any]:
     """Arguments as Lua's `unpack` passes them on: where a nil leaves a hole, those behind it may be lost."""
     if None in args:
         args = args[: length_with_holes(args)]
     return [without_nils(narrow(arg)) for arg in args]
 
 
-def _result(method: str, value: Any) -> Any:
+def result(method: str, value: Any) -> Any:
     """A PDK result as Kong packs it; of several values only the first arrives."""
     if isinstance(value, tuple):
         value = value[0]

@@ -205,10 +205,22 @@ _CONTEXT: dict[str, Callable[[Exchange], Any]] = {
 }
 
 
+# Entries of `ngx.ctx` that Kong, and this gateway in its place, keeps for itself.
+GATEWAY_KEYS = frozenset(
+    (
+        *_CONTEXT,
+        *("__nginx_request_id", "__printed", "__retries", "__target", "__timeouts"),
+        *("buffered_proxying", "cached_request_headers", "realip_remote_addr"),
+    )
+)
+
+
 def context(exchange: Exchange, key: Any) -> Any:
     """`ngx.ctx[key]`: what a plugin put there, or what Kong keeps there."""
     if key in exchange.ctx:
         return exchange.ctx[key]
+    if exchange.lua is not None and key not in GATEWAY_KEYS:
+        return exchange.lua.get_context(key)
     reader = _CONTEXT.get(key) if isinstance(key, str) else None
     return reader(exchange) if reader is not None else None
 
@@ -218,10 +230,12 @@ def set_context(exchange: Exchange, key: Any, value: Any) -> None:
         exchange.consumer = value
     elif key == "authenticated_credential":
         exchange.credential = value
+    elif exchange.lua is not None and key not in GATEWAY_KEYS:
+        exchange.lua.set_context(key, value)
     elif value is None:
         exchange.ctx.pop(key, None)
     else:
         exchange.ctx[key] = value
 
 
-__all__ = ["context", "decoded_path", "errors", "read", "set_context", "write"]
+__all__ = ["GATEWAY_KEYS", "context", "decoded_path", "errors", "read", "set_context", "write"]

@@ -20,6 +20,7 @@ from kong.embedded.exchange import Exchange
 from kong.embedded.external import ExternalPlugin
 from kong.embedded.log import Log
 from kong.embedded.lua import Lua
+from kong.embedded.lua_plugins import LuaPlugin
 from kong.embedded.proxy import Resolver
 from kong.embedded.router import Router
 from kong.embedded.rpc import RpcClient
@@ -39,9 +40,9 @@ _PHASE_BITS = {
 
 
 class Handler:
-    """A plugin as the request flow calls it, whether it is bundled or runs in another process."""
+    """A plugin as the request flow calls it, whether it is bundled, written in Lua or runs in another process."""
 
-    def __init__(self, plugin: BundledPlugin | ExternalPlugin) -> None:
+    def __init__(self, plugin: BundledPlugin | LuaPlugin | ExternalPlugin) -> None:
         self.plugin = plugin
         self.name = plugin.name
         self.priority = plugin.priority
@@ -53,7 +54,7 @@ class Handler:
 
     async def run(self, exchange: Exchange, instance: PluginInstance, phase: str) -> None:
         """A phase that may wait: rewrite, access, response."""
-        if isinstance(self.plugin, ExternalPlugin):
+        if isinstance(self.plugin, (ExternalPlugin, LuaPlugin)):
             await self.plugin.run(exchange, instance, phase)
         else:
             if exchange.body is None and self.plugin.needs_body(exchange, instance.config):
@@ -63,7 +64,10 @@ class Handler:
                 await waiting
 
     def filter(self, exchange: Exchange, instance: PluginInstance, phase: str) -> None:
-        """header_filter, body_filter, log of a bundled plugin."""
+        """header_filter, body_filter, log of a plugin that runs in the gateway."""
+        if isinstance(self.plugin, LuaPlugin):
+            self.plugin.filter(exchange, instance, phase)
+            return
         getattr(self.plugin, phase)(exchange, instance)
 
 
@@ -122,13 +126,16 @@ class Worker:
     def _handler(self, definition: PluginDefinition, sockets: dict[str, str]) -> Handler:
         if definition.name in BUNDLED:
             return Handler(BUNDLED[definition.name](self))
+        if definition.name not in sockets:
+            plugin = LuaPlugin(definition, self)
+            plugin.start()
+            return Handler(plugin)
         settings = self.settings
         rpc = RpcClient(
             sockets[definition.name], settings.lua_socket_connect_timeout, settings.lua_socket_read_timeout
         )
         self._rpc.append(rpc)
-        plugin = ExternalPlugin(definition.name, definition.priority, definition.phases, rpc, self)
-        return Handler(plugin)
+        return Handler(ExternalPlugin(definition.name, definition.priority, definition.phases, rpc, self))
 
     @property
     def configuration(self) -> Configuration:
@@ -137,7 +144,7 @@ class Worker:
     @property
     def lua(self) -> Lua:
         if self._lua is None:
-            self._lua = Lua()
+            self._lua = Lua(self.settings.lua_package_path)
         return self._lua
 
     def use(self, configuration: Configuration, router: Router) -> None:
@@ -145,6 +152,11 @@ class Worker:
         used = [self.handlers[name] for name in configuration.plugin_names() if name in self.handlers]
         used.sort(key=lambda handler: handler.name, reverse=True)
         used.sort(key=lambda handler: handler.priority, reverse=True)
+        for handler in self.handlers.values():
+            if isinstance(handler.plugin, LuaPlugin):
+                handler.plugin.configure(
+                    [found for found in configuration.plugins if found.name == handler.name and found.enabled]
+                )
         self.snapshot = Snapshot(configuration, router, tuple(used))
 
     def server_config(self, instance: PluginInstance) -> tuple[int, str]:

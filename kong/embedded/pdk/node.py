@@ -79,12 +79,17 @@ def set_ctx(exchange: Exchange, key: Any = None, value: Any = None, *_: Any) -> 
 
 @pdk("kong.ctx.shared.get", phases.ANY)
 def get_shared(exchange: Exchange, key: Any = None, *_: Any) -> Any:
+    if exchange.lua is not None:
+        return exchange.lua.get_shared(key)
     return exchange.ctx_shared.get(key)
 
 
 @pdk("kong.ctx.shared.set", phases.ANY)
 def set_shared(exchange: Exchange, key: Any = None, value: Any = None, *_: Any) -> None:
-    exchange.ctx_shared[key] = value
+    if exchange.lua is not None:
+        exchange.lua.set_shared(key, value)
+    else:
+        exchange.ctx_shared[key] = value
 
 
 @pdk("kong.vault.get", phases.ANY)

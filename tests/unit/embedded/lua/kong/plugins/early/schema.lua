@@ -1,0 +1,4 @@
+return {
+  name = "early",
+  fields = { { config = { type = "record", fields = { { run = { type = "string" } } } } } },
+}

@@ -1,0 +1,4 @@
+return {
+  name = "late",
+  fields = { { config = { type = "record", fields = { { run = { type = "string" } } } } } },
+}
