@@ -13,6 +13,7 @@ from pathlib import Path
 
 import excerpts
 import reference
+import setting_examples
 from pictures import PICTURES
 from ruamel.yaml import YAML
 
@@ -27,6 +28,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
     for name, picture in PICTURES.items():
         yield ROOT / f"docs/images/{name}.svg", picture().svg()
     yield _filled("configuration.md", settings=reference.configuration())
+    yield _filled("settings.md", settings=setting_examples.page())
     yield _filled("errors.md", codes=reference.errors(), translation=reference.translation())
     yield _filled("yeastarctl.md", commands=reference.commands())
 
