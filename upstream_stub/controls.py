@@ -11,6 +11,7 @@
 | `POST /__stub__/expire-tokens` | access tokens are out of time; `{"refresh": true}`: refresh tokens too |
 | `POST /__stub__/revoke-tokens` | every token is unknown |
 | `PUT /__stub__/merchants` | `{"username": …, "password": …, "active": true}`: new or changed |
+| `POST /__stub__/read-certificate` | certificate and key are read again, for the connections that come then |
 | `POST /__stub__/reset` | everything as it was at the start |
 """
 
@@ -47,6 +48,8 @@ class Controls:
         self._book = book
         self._faults = faults
         self._journal = journal
+        self.read_certificate: Callable[[], None] | None = None
+        """Set where the stub speaks TLS. Raises OSError."""
         self._calls: dict[tuple[str, str], Callable[[dict[str, str], Any], Answer]] = {
             ("GET", "status"): self._status,
             ("GET", "orders"): self._orders,
@@ -60,6 +63,7 @@ class Controls:
             ("POST", "expire-tokens"): self._expire,
             ("POST", "revoke-tokens"): self._revoke,
             ("PUT", "merchants"): self._merchant,
+            ("POST", "read-certificate"): self._read_certificate,
             ("POST", "reset"): self._reset,
         }
 
@@ -145,6 +149,15 @@ class Controls:
         known.password = given.get("password", known.password)
         known.active = bool(given.get("active", known.active))
         return _ok({"username": username, "active": known.active})
+
+    def _read_certificate(self, _query: dict[str, str], _given: Any) -> Answer:
+        if self.read_certificate is None:
+            raise ValueError("read-certificate: the stub does not speak TLS")
+        try:
+            self.read_certificate()
+        except OSError as problem:
+            raise ValueError(f"read-certificate: {problem.strerror}") from None
+        return _nothing()
 
     def _reset(self, _query: dict[str, str], _given: Any) -> Answer:
         self._merchants.clear()

@@ -11,6 +11,8 @@ from requests import Response, Session
 
 from kong.embedded.child import Child
 
+from .authority import ServerCertificate
+
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = "/api/v1/auth/login"
 REFRESH = "/api/v1/auth/refresh"
@@ -74,6 +76,10 @@ class StubClient:
         """Add a merchant (`password`), or change one (`password`, `active`)."""
         self._call("PUT", "merchants", {"username": username, **changes})
 
+    def read_certificate(self) -> None:
+        """Connections that come now see what its files of certificate and key hold now."""
+        self._call("POST", "read-certificate")
+
     def clear_orders(self) -> None:
         self._call("DELETE", "orders")
 
@@ -100,10 +106,20 @@ class StubClient:
 class StubServer(StubClient):
     """A stub process of the suite's own, on a free port that it keeps from start to start."""
 
-    def __init__(self, directory: Path, *, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, options: Sequence[str] = (), tls: ServerCertificate | None = None
+    ) -> None:
+        """`tls`: the stub listens at `tls_url` too, and shows this certificate there."""
         self._log = directory / "stub.log"
-        self._options = options
-        self._child, url = self._start("127.0.0.1:0")
+        self._options = list(options)
+        if tls is not None:
+            self._options += ["--tls-certificate", str(tls.chain), "--tls-key", str(tls.key)]
+        self._tls_listen = "127.0.0.1:0" if tls is not None else None
+        self._child, url, tls_url = self._start("127.0.0.1:0")
+        self.tls_url = tls_url
+        """With the host name `localhost`; empty where it does not speak TLS."""
+        if tls_url:
+            self._tls_listen = tls_url.replace("https://localhost", "127.0.0.1")
         super().__init__(url)
 
     @property
@@ -121,7 +137,7 @@ class StubServer(StubClient):
     def start(self) -> None:
         """Start it again at the same address."""
         if not self.alive:
-            self._child, _ = self._start(self.url.removeprefix("http://"))
+            self._child, *_ = self._start(self.url.removeprefix("http://"))
 
     def pause(self) -> None:
         """SIGSTOP: it takes connections and answers nothing."""
@@ -133,11 +149,13 @@ class StubServer(StubClient):
     def stop(self) -> None:
         self._child.stop()
 
-    def _start(self, listen: str) -> tuple[Child, str]:
+    def _start(self, listen: str) -> tuple[Child, str, str]:
+        tls = ["--tls-listen", self._tls_listen] if self._tls_listen else []
         child = Child(
             "upstream_stub",
-            [sys.executable, "-m", "upstream_stub", "--listen", listen, *self._options],
+            [sys.executable, "-m", "upstream_stub", "--listen", listen, *tls, *self._options],
             log=self._log,
             directory=ROOT,
         )
-        return child, child.wait_for(r"^upstream_stub ready (\S+)", 30)[1]
+        ready = child.wait_for(r"^upstream_stub ready (\S+)(?: https://\S+:(\d+))?", 30)
+        return child, ready[1], f"https://localhost:{ready[2]}" if ready[2] else ""

@@ -1,4 +1,4 @@
-"""The Merchant API's calls, over HTTP (contract, section 2): log in, refresh, submit an order."""
+"""The Merchant API's calls, over HTTP (contract, section 2): log in, refresh, submit an order, log out."""
 
 from __future__ import annotations
 
@@ -10,31 +10,36 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import gevent
-import requests
-from requests.adapters import HTTPAdapter
-
-from .answer import MAX_BODY, Answer
+from .. import retry_after
+from .answer import Answer
+from .connections import Connections, Failed, Response, Stale, connections_to, path_of
 
 _LOGIN = "/api/v1/auth/login"
 _REFRESH = "/api/v1/auth/refresh"
+_LOGOUT = "/api/v1/auth/logout"
 
 # 400 and 422 come from credentials that FutureSMS finds malformed: asking again will not help.
 _LOGIN_REFUSALS = (400, 401, 403, 422)
 
+# Any 4xx says that a refresh token is dead, but for those that are about the moment alone.
+_REFRESH_REFUSALS = frozenset(range(400, 500)) - {408, 425, 429, 499}
+
 # A token whose life cannot be read is used for this long, in seconds, before the next one is fetched.
 _LIFE_UNKNOWN = 300.0
-_CHUNK = 16384
 
 
 @dataclass(frozen=True)
 class Account:
-    """One Merchant API user at one address. `timeout` in seconds bounds each call as a whole."""
+    """One Merchant API user at one address. `timeout` in seconds bounds each call as a whole.
+
+    `ca_certificates`: a PEM file with the authorities to trust; None: the system's bundle.
+    """
 
     base_url: str
     username: str
     password: str = field(repr=False)
     timeout: float = 3.0
+    ca_certificates: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,91 +61,99 @@ class Unreachable(Exception):
     """No answer that can be used: nothing listens, a time-out, a broken or senseless answer."""
 
 
-class MerchantApi:
-    """The calls. Stateless; every call opens its own connection.
+class Throttled(Unreachable):
+    """FutureSMS has had too many requests and has done nothing; `seconds` is how long it wants to be left alone."""
 
-    Calls are rare (a log-in, a refresh, an order after a 401), and a fresh connection leaves no doubt about
-    whether a request on a kept-alive one has arrived.
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MerchantApi:
+    """The calls of one account.
+
+    Log-ins and refreshes may use a connection that was kept. An order never does: where the server closes a kept
+    connection in the moment in which the order goes out, nobody could tell whether it has arrived.
     """
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._path = path_of(account.base_url)
+        self._connections: Connections | None = None
 
     def log_in(self) -> Tokens:
         """Trade user name and password for tokens. Raises LoginRefused, Unreachable."""
         credentials = {"username": self._account.username, "password": self._account.password}
-        return self._tokens(_LOGIN, credentials, refusals=_LOGIN_REFUSALS)
+        try:
+            return self._tokens(_LOGIN, credentials, _LOGIN_REFUSALS)
+        except Stale:
+            return self._tokens(_LOGIN, credentials, _LOGIN_REFUSALS, reuse=False)
 
     def refresh(self, refresh_token: str) -> Tokens:
         """Trade a refresh token for a new pair; the old one is dead at once. Raises LoginRefused, Unreachable."""
-        return self._tokens(_REFRESH, {"refresh_token": refresh_token}, refusals=range(400, 500))
+        try:
+            return self._tokens(_REFRESH, {"refresh_token": refresh_token}, _REFRESH_REFUSALS)
+        except Stale:
+            raise LoginRefused("the connection was closed, the refresh token may be spent") from None
 
     def submit(self, path: str, body: bytes, token: str, timeout: float) -> tuple[Answer, str | None]:
-        """Send an order; returns the answer and its `Retry-After`. Raises Unreachable: it may have arrived."""
-        response, content = self._post(path, data=body, token=token, timeout=timeout)
-        return Answer.read(response.status_code, content), response.headers.get("Retry-After")
+        """Send an order; returns the answer and its `Retry-After`. Raises Unreachable: it may have arrived.
 
-    def _tokens(self, path: str, fields: dict[str, str], refusals: Container[int]) -> Tokens:
-        response, content = self._post(path, json=fields)
-        if response.status_code in refusals:
-            raise LoginRefused(f"{path} answered {response.status_code}")
-        if not 200 <= response.status_code < 300:
-            raise Unreachable(f"{path} answered {response.status_code}")
-        return _read_tokens(path, response, content)
+        `path` is the whole path, as Kong has it: what `base_url` says of a path is for the other calls.
+        """
+        response = self._post(path, body, token, timeout)
+        return Answer.read(response.status, response.content), response.headers.get("Retry-After")
+
+    def log_out(self, token: str) -> None:
+        """End the session of an access token. Raises Unreachable; what FutureSMS thinks of it does not matter."""
+        self._post(self._path + _LOGOUT, b"", token)
+
+    def _tokens(
+        self, path: str, fields: dict[str, str], refusals: Container[int], reuse: bool = True
+    ) -> Tokens:
+        response = self._post(self._path + path, json.dumps(fields).encode(), reuse=reuse)
+        if response.status in refusals:
+            raise LoginRefused(f"{path} answered {response.status}")
+        if response.status == 429:
+            seconds = retry_after.seconds(response.headers.get("Retry-After"))
+            raise Throttled(f"{path} answered {response.status}", seconds)
+        if not 200 <= response.status < 300:
+            raise Unreachable(f"{path} answered {response.status}")
+        return _read_tokens(path, response)
 
     def _post(
-        self, path: str, token: str | None = None, timeout: float | None = None, **content: Any
-    ) -> tuple[requests.Response, bytes]:
+        self,
+        path: str,
+        body: bytes,
+        token: str | None = None,
+        timeout: float | None = None,
+        reuse: bool = False,
+    ) -> Response:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": "kong-yeastar-adapter",
-            "Connection": "close",
         }
         if token:
             headers["Authorization"] = f"Bearer {token}"
         timeout = self._account.timeout if timeout is None else timeout
-        deadline = time.monotonic() + timeout
         try:
-            # requests' own limits are for connecting and for each piece of an answer; together they have no end.
-            with gevent.Timeout(timeout, TimeoutError), requests.Session() as session:
-                session.trust_env = (
-                    False  # no proxy and no .netrc from an environment that Kong empties anyway
-                )
-                session.mount("http://", HTTPAdapter(max_retries=0))
-                session.mount("https://", HTTPAdapter(max_retries=0))
-                response = session.post(
-                    self._account.base_url + path,
-                    headers=headers,
-                    timeout=timeout,  # of each piece, which is all that holds outside of the plugin server
-                    allow_redirects=False,
-                    stream=True,
-                    **content,
-                )
-                return response, _read_within(response, deadline)
-        except (requests.RequestException, OSError, ValueError) as error:
-            # The type only: the message of some of these quotes the request.
-            raise Unreachable(f"{path}: {type(error).__name__}") from None
+            if self._connections is None:
+                self._connections = connections_to(self._account.base_url, self._account.ca_certificates)
+            return self._connections.post(path, body, headers, timeout, reuse)
+        except Stale:
+            raise
+        except Failed as failure:
+            raise Unreachable(f"{path}: {failure}") from None
 
 
-def _read_within(response: requests.Response, deadline: float) -> bytes:
-    """Read a body that may trickle in: time and size are bounded as a whole."""
-    parts: list[bytes] = []
-    size = 0
-    for part in response.iter_content(_CHUNK):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise ValueError("the answer is too long")
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    return b"".join(parts)
-
-
-def _read_tokens(path: str, response: requests.Response, content: bytes) -> Tokens:
+def _read_tokens(path: str, response: Response) -> Tokens:
     try:
-        pair = json.loads(content)["data"]
+        pair = json.loads(response.content)["data"]
         access, refresh = pair["access_token"], pair["refresh_token"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Unreachable(f"{path} answered without tokens") from None
@@ -156,7 +169,7 @@ def _read_tokens(path: str, response: requests.Response, content: bytes) -> Toke
     )
 
 
-def _server_time(response: requests.Response) -> datetime:
+def _server_time(response: Response) -> datetime:
     """The server's clock: lives reckoned by it are right even where this machine's clock is not."""
     try:
         return parsedate_to_datetime(response.headers["Date"])

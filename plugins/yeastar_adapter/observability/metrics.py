@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from .. import __version__
-from ..futuresms.session import MerchantSession
 from ..futuresms.sessions import open_sessions
+from ..futuresms.tokens import AccessTokens
 from ..limits import limiters
 from . import outcomes
 
@@ -155,7 +155,7 @@ class Resources(Collector):
     def _sessions(self) -> Iterator[Metric]:
         labels = ("account", "address")
         # More than one for an account and address while its password is being changed.
-        sessions: dict[tuple[str, str], list[MerchantSession]] = {}
+        sessions: dict[tuple[str, str], list[AccessTokens]] = {}
         for session in open_sessions():
             address = urlsplit(session.account.base_url)
             sessions.setdefault((session.account.username, address.netloc.rpartition("@")[2]), []).append(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import pytest
 from yeastar_adapter.futuresms.answer import Answer
-from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Tokens, Unreachable
+from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Throttled, Tokens, Unreachable
 from yeastar_adapter.futuresms.session import MerchantSession
-from yeastar_adapter.futuresms.sessions import session_of
 
 ACCOUNT = Account("http://futuresms", "yeastar-gateway", "stub-password", timeout=5.0)
 
@@ -33,6 +35,8 @@ class MerchantApi:
         self.access_life = 900.0
         self.dead_refresh_tokens: set[str] = set()
         self.submitted: list[tuple[str, bytes, str, float]] = []
+        self.rejects: set[str] = set()
+        self.rejects_all = False
 
     def log_in(self) -> Tokens:
         self.calls.append("login")
@@ -47,7 +51,10 @@ class MerchantApi:
 
     def submit(self, path: str, body: bytes, token: str, timeout: float) -> tuple[Answer, str | None]:
         self.submitted.append((path, body, token, timeout))
-        return Answer(202, "SDPS1"), None
+        return (Answer(401) if token in self.rejects or self.rejects_all else Answer(202, "SDPS1")), None
+
+    def log_out(self, token: str) -> None:
+        self.calls.append(f"logout {token}")
 
     def _issue(self) -> Tokens:
         if self.failures:
@@ -250,16 +257,232 @@ def test_token_and_order_share_one_time_limit(
     assert api.submitted[0][3] == pytest.approx(1.0)
 
 
-def test_one_account_has_one_session_while_somebody_holds_it() -> None:
-    first, second = (
-        session_of(ACCOUNT),
-        session_of(Account("http://futuresms", "yeastar-gateway", "stub-password", 5.0)),
-    )
-    assert first is second
-    assert session_of(Account("http://futuresms", "yeastar-gateway", "other", 5.0)) is not first
+def test_every_token_that_was_rejected_is_remembered_not_the_last_alone(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    """Two generations of orders are on their way when the second token is revoked too."""
+    first = session.token()
+    session.submit_again("/p", b"{}", first)
+    second = session.token()
+    session.submit_again("/p", b"{}", second)
+    session.submit_again("/p", b"{}", first)
+    assert session.token() == "access-3"
+    assert api.issued == 3
+    assert [token for _, _, token, _ in api.submitted] == ["access-2", "access-3", "access-3"]
+
+
+def test_it_knows_the_tokens_that_it_was_issued(session: MerchantSession) -> None:
+    first = session.token()
+    session.submit_again("/p", b"{}", first)
+    assert session.issued(first)
+    assert session.issued(session.token())
+    assert not session.issued("access-9")
+    assert not session.issued("")
+
+
+def test_orders_that_are_answered_401_whatever_the_token_are_stopped(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    """Twenty messages made forty attempts, and a log-in each."""
+    api.rejects_all = True
+    attempts = 0
+    for _ in range(20):
+        try:
+            token = session.token()
+        except LoginRefused:
+            continue
+        attempts += 1  # Kong's, which is answered 401
+        with pytest.raises(LoginRefused) if api.submitted else nullcontext():
+            session.submit_again("/p", b"{}", token)
+    assert attempts + len(api.submitted) <= 3
+    assert api.calls == ["login", "refresh refresh-1"]
+
+
+def test_orders_that_were_on_their_way_meanwhile_are_not_submitted_again(
+    session: MerchantSession, api: MerchantApi
+) -> None:
+    api.rejects_all = True
+    rejected = session.token()
+    assert session.submit_again("/p", b"{}", rejected)[0].status == 401
+    for _ in range(20):
+        with pytest.raises(LoginRefused):
+            session.submit_again("/p", b"{}", rejected)
+    assert len(api.submitted) == 1
+
+
+def test_it_tries_again_with_a_log_in_after_ever_longer_pauses_and_recovers(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    api.rejects_all = True
+    pauses = []
+    rejected = session.token()
+    for _ in range(6):
+        session.submit_again("/p", b"{}", rejected)
+        start = clock.now
+        while session.tokens.paused:
+            clock.now += 0.25
+        pauses.append(clock.now - start)
+        rejected = session.token()
+        assert api.calls[-1] == "login"
+    assert pauses == [1, 2, 4, 8, 15, 15]
+    api.rejects_all = False
+    assert session.submit_again("/p", b"{}", rejected)[0].is_order
+    assert session.token() == session.token()
+    api.rejects_all = True
+    session.submit_again("/p", b"{}", session.token())
+    clock.now += 1
+    session.token()
+
+
+def test_a_token_that_futuresms_gives_again_is_tried_again(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    api.rejects_all = True
+    session.submit_again("/p", b"{}", session.token())
+    clock.now += 2
+    api.issued = 0
+    api.rejects_all = False
+    assert session.token() == "access-1"
+    assert session.token() == "access-1"
+
+
+def test_429_on_a_refresh_is_no_dead_refresh_token(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    session.token()
+    clock.now += 901
+    real_refresh = api.refresh
+    api.refresh = lambda token: (_ for _ in ()).throw(Throttled("429", 7))  # type: ignore[method-assign]
+    with pytest.raises(Unreachable):
+        session.token()
+    api.refresh = real_refresh  # type: ignore[method-assign]
+    clock.now += 6.5
+    with pytest.raises(Unreachable):
+        session.token()
+    assert api.calls == ["login"]
+    clock.now += 0.5
+    assert session.token() == "access-2"
+    assert api.calls == ["login", "refresh refresh-1"]
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 0.5), (30.0, 30.0), (86400.0, 60.0)])
+def test_a_wait_that_futuresms_asks_for_is_kept_within_bounds(
+    session: MerchantSession, api: MerchantApi, clock: Clock, asked: float, pause: float
+) -> None:
+    api.failures = [Throttled("429", asked)]
+    with pytest.raises(Throttled):
+        session.token()
+    clock.now += pause - 0.1
+    with pytest.raises(Throttled):
+        session.token()
+    clock.now += 0.1
+    assert session.token() == "access-1"
+
+
+def test_an_order_with_hardly_any_time_left_is_not_submitted(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    """Nobody would know what became of it."""
+    rejected = session.token()
+    real_refresh = api.refresh
+
+    def slow_refresh(token: str) -> Tokens:
+        clock.now += 4.9
+        return real_refresh(token)
+
+    api.refresh = slow_refresh  # type: ignore[method-assign]
+    with pytest.raises(Unreachable, match="was not submitted again"):
+        session.submit_again("/p", b"{}", rejected)
+    assert api.submitted == []
+
+
+class Gate:
+    """Lets submissions begin, and end when the test says so."""
+
+    def __init__(self, api: MerchantApi) -> None:
+        self.begun: queue.Queue[int] = queue.Queue()
+        self.release = threading.Semaphore(0)
+        submit = api.submit
+
+        def gated(path: str, body: bytes, token: str, timeout: float) -> tuple[Answer, str | None]:
+            self.begun.put(int(body))
+            assert self.release.acquire(timeout=20)
+            return submit(path, body, token, timeout)
+
+        api.submit = gated  # type: ignore[method-assign]
+
+    def all_begun(self) -> list[int]:
+        """Those that have begun since, once no more do for a moment."""
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self.begun.get(timeout=0.3))
+        return found
+
+
+def test_the_first_order_with_a_new_token_goes_alone_and_then_a_few_at_once(
+    api: MerchantApi, clock: Clock
+) -> None:
+    session = MerchantSession(ACCOUNT, api, clock, start=lambda work: work())
+    rejected, gate = session.token(), Gate(api)
+    orders = [
+        threading.Thread(target=session.submit_again, args=("/p", b"%d" % number, rejected))
+        for number in range(100)
+    ]
+    for order in orders:
+        order.start()
+    assert len(gate.all_begun()) == 1
+    gate.release.release()
+    assert 8 <= len(gate.all_begun()) <= 64
+    gate.release.release(len(orders))
+    for order in orders:
+        order.join(20)
+    assert len(api.submitted) == 100
+    assert api.issued == 2
+
+
+def test_a_thousand_orders_behind_one_that_is_rejected_again_are_not_submitted(
+    api: MerchantApi, clock: Clock
+) -> None:
+    session = MerchantSession(ACCOUNT, api, clock, start=lambda work: work())
+    rejected, gate, refused = session.token(), Gate(api), []
+    api.rejects_all = True
+
+    def submit(number: int) -> None:
+        try:
+            session.submit_again("/p", b"%d" % number, rejected)
+        except LoginRefused as failure:
+            refused.append(failure)
+
+    orders = [threading.Thread(target=submit, args=(number,)) for number in range(200)]
+    for order in orders:
+        order.start()
+    assert len(gate.all_begun()) == 1
+    gate.release.release(len(orders))
+    for order in orders:
+        order.join(20)
+    assert len(api.submitted) == 1
+    assert len(refused) == 199
+
+
+def test_an_order_for_which_no_place_becomes_free_in_time_is_told_so_and_not_submitted(
+    api: MerchantApi,
+) -> None:
+    account = replace(ACCOUNT, timeout=0.5)
+    session = MerchantSession(account, api, start=lambda work: work())
+    rejected, gate = session.token(), Gate(api)
+    first = threading.Thread(target=session.submit_again, args=("/p", b"1", rejected))
+    first.start()
+    assert gate.begun.get(timeout=20) == 1
+    session.tokens.trial_seconds = lambda longest: longest  # type: ignore[method-assign]
+    with pytest.raises(Unreachable, match=r"was not submitted again: no time left of 0\.5 s"):
+        session.submit_again("/p", b"2", rejected)
+    gate.release.release()
+    first.join(20)
+    assert [body for _, body, _, _ in api.submitted] == [b"1"]
 
 
 def test_secrets_are_in_no_representation(session: MerchantSession) -> None:
     session.token()
     assert "stub-password" not in repr(session.account)
-    assert "access-1" not in repr(session._tokens)
+    assert "access-1" not in repr(session.tokens._tokens)

@@ -106,7 +106,7 @@ def session(monkeypatch: pytest.MonkeyPatch, **account: Any) -> tuple[MerchantSe
         clock=lambda: now[0],
         start=lambda work: work(),
     )
-    monkeypatch.setattr(metrics, "open_sessions", lambda: [made])
+    monkeypatch.setattr(metrics, "open_sessions", lambda: [made.tokens])
     return made, api, now
 
 
