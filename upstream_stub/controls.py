@@ -12,6 +12,7 @@
 | `POST /__stub__/revoke-tokens` | every token is unknown |
 | `PUT /__stub__/merchants` | `{"username": …, "password": …, "active": true}`: new or changed |
 | `POST /__stub__/read-certificate` | certificate and key are read again, for the connections that come then |
+| `GET, PUT, DELETE /__stub__/reports` | how orders end, and how that is reported (`reports.py`); `?last=N`: calls |
 | `POST /__stub__/reset` | everything as it was at the start |
 """
 
@@ -26,6 +27,7 @@ from .answers import Answer, as_json, error
 from .faults import Fault, Faults
 from .journal import Journal
 from .orders import Book
+from .reports import Reports, Settings
 from .sessions import Sessions
 from .world import Merchant
 
@@ -38,6 +40,7 @@ class Controls:
         merchants: dict[str, Merchant],
         sessions: Sessions,
         book: Book,
+        reports: Reports,
         faults: Faults,
         journal: Journal,
     ) -> None:
@@ -46,6 +49,7 @@ class Controls:
         self._life_times = (sessions.access_seconds, sessions.refresh_seconds)
         self._sessions = sessions
         self._book = book
+        self._reports = reports
         self._faults = faults
         self._journal = journal
         self.read_certificate: Callable[[], None] | None = None
@@ -64,6 +68,9 @@ class Controls:
             ("POST", "revoke-tokens"): self._revoke,
             ("PUT", "merchants"): self._merchant,
             ("POST", "read-certificate"): self._read_certificate,
+            ("GET", "reports"): self._reported,
+            ("PUT", "reports"): self._report,
+            ("DELETE", "reports"): self._forget_reports,
             ("POST", "reset"): self._reset,
         }
 
@@ -157,6 +164,19 @@ class Controls:
             self.read_certificate()
         except OSError as problem:
             raise ValueError(f"read-certificate: {problem.strerror}") from None
+
+    def _reported(self, query: dict[str, str], _given: Any) -> Answer:
+        overview = self._reports.overview()
+        if int(query.get("last", 0)) > 0:
+            overview["calls"] = _last(list(self._reports.calls), query)
+        return _ok(overview)
+
+    def _report(self, _query: dict[str, str], given: Any) -> Answer:
+        self._reports.settings = self._reports.settings.changed(given)
+        return _ok(self._reports.overview())
+
+    def _forget_reports(self, _query: dict[str, str], _given: Any) -> Answer:
+        self._reports.clear()
         return _nothing()
 
     def _reset(self, _query: dict[str, str], _given: Any) -> Answer:
@@ -165,6 +185,8 @@ class Controls:
         self._sessions.access_seconds, self._sessions.refresh_seconds = self._life_times
         self._sessions.revoke()
         self._book.clear()
+        self._reports.clear()
+        self._reports.settings = Settings()
         self._faults.clear()
         self._journal.clear()
         return _nothing()

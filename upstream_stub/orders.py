@@ -12,6 +12,7 @@ from typing import Any
 
 from . import clock
 from .answers import ApiError
+from .reports import Fate, Reports
 from .world import SENDERS, TEMPLATES
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,30}")
@@ -28,9 +29,10 @@ class Order:
     client_order_id: str | None
     created_at: str
     received: bytes
+    fate: Fate
 
     def fields(self) -> dict[str, Any]:
-        """Every field received, and those that FutureSMS added."""
+        """Every field received, and those that FutureSMS added when it took the order."""
         return {
             **json.loads(self.received),
             "order_id": self.order_id,
@@ -46,16 +48,22 @@ class Order:
         return {
             "order_id": self.order_id,
             "client_order_id": self.client_order_id,
-            "order_status": "pending",
-            "message_status": None,
             "phone_number": received["phone_number"],
             "sender_value": SENDERS[received["sender_id"]],
             "content": TEMPLATES[received["template_id"]].render(received.get("var")),
-            "merchant_price_usd": "0.000000",
             "dlr_address": received.get("dlr_address"),
-            "dlr_available": False,
             "created_at": self.created_at,
-            "updated_at": self.created_at,
+            **self.fate.now(),
+        }
+
+    def report(self) -> dict[str, Any]:
+        """What a delivery report says of the order, beside its status."""
+        received = json.loads(self.received)
+        return {
+            "order_id": self.order_id,
+            "client_order_id": self.client_order_id,
+            "phone_number": received["phone_number"],
+            "sender_value": SENDERS[received["sender_id"]],
         }
 
 
@@ -65,8 +73,9 @@ class Book:
     A remembered id costs about 150 bytes: 150 MB for a million orders.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, reports: Reports) -> None:
         self.keep = keep
+        self._reports = reports
         self.accepted = 0
         self._orders: OrderedDict[str, Order] = OrderedDict()
         self._client_ids: dict[str, set[str]] = {}
@@ -82,11 +91,14 @@ class Book:
                 raise ApiError(409, "client_order_id already exists for this merchant")
             known.add(client_id)
         iso, compact = clock.now()
-        order = Order(f"SDPS{compact}{self._next_suffix()}", merchant, client_id, iso, body)
+        fate = self._reports.fate(fields["phone_number"])
+        order = Order(f"SDPS{compact}{self._next_suffix()}", merchant, client_id, iso, body, fate)
         self._orders[order.order_id] = order
         self.accepted += 1
         if len(self._orders) > self.keep:
             self._orders.popitem(last=False)
+        if fields.get("dlr_address"):
+            self._reports.send(order.report(), fields["dlr_address"], fate)
         return order
 
     def find(self, order_id: str, merchant: str) -> Order:

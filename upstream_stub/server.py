@@ -19,6 +19,7 @@ from .faults import Fault, Faults
 from .journal import Journal
 from .merchant_api import MerchantApi
 from .orders import Book
+from .reports import Reports
 from .sessions import Sessions
 from .world import Merchant
 
@@ -44,11 +45,12 @@ class Stub:
         known = {username: Merchant(username, password) for username, password in merchants}
         self.sessions = Sessions()
         self.sessions.access_seconds = access_seconds
-        self.book = Book(keep_orders)
+        self.reports = Reports()
+        self.book = Book(keep_orders, self.reports)
         self.faults = Faults()
         self.journal = Journal(keep_requests)
         self.api = MerchantApi(known, self.sessions, self.book)
-        self.controls = Controls(known, self.sessions, self.book, self.faults, self.journal)
+        self.controls = Controls(known, self.sessions, self.book, self.reports, self.faults, self.journal)
 
 
 class Connection(asyncio.Protocol):

@@ -80,6 +80,15 @@ class StubClient:
         """Connections that come now see what its files of certificate and key hold now."""
         self._call("POST", "read-certificate")
 
+    def reports(self, last: int | None = None) -> dict[str, Any]:
+        """Delivery reports: `settings`, `waiting` (orders), `counts`; the `last` calls as `calls`."""
+        overview: dict[str, Any] = self._get("reports", {"last": last})
+        return overview
+
+    def report(self, **settings: Any) -> None:
+        """How orders end from now on, and how that is reported: see `upstream_stub/reports.py`."""
+        self._call("PUT", "reports", settings)
+
     def clear_orders(self) -> None:
         self._call("DELETE", "orders")
 

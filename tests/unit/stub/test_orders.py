@@ -42,7 +42,8 @@ def test_orders_stand_in_the_order_of_their_arrival(stub, merchant):
     assert [order["var"] for order in stub.orders(last=1)] == ["third"]
 
 
-def test_an_order_is_looked_up_by_its_id(merchant):
+def test_an_order_is_looked_up_by_its_id(stub, merchant):
+    stub.report(charge_ms=600_000, delay_ms=600_000)
     sent = merchant.send(template_id="TPL1024", var="4711", dlr_address="https://example.com/dlr").json()[
         "data"
     ]
