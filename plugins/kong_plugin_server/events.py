@@ -173,8 +173,6 @@ class Events:
         self.handlers = 0
         """Greenlets that run, wait, unwind, or are kept for the next event."""
         self._unwinding: dict[Event, float] = {}
-        self.on_close: Callable[[Connection], object] | None = None
-        """Called when an event is over, with the connection of its last message."""
         self._error_response = error_response
         # A step for an event of a process that is gone must find none here: see `instances.Instances`.
         self._next_id = secrets.randbits(52)
@@ -275,8 +273,6 @@ class Events:
             durations = self.metrics.durations[event.phase] = Histogram()
         durations.observe(monotonic() - event.started)
         event.instance.leave()
-        if self.on_close is not None:
-            self.on_close(event.connection)
 
     def keep(self, event: Event) -> bool:
         """Take a greenlet back whose handler is done. False when there are enough: then it ends."""

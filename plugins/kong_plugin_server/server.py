@@ -36,6 +36,9 @@ STEPS = ("", "Consumer", "Credential", "MemoryStats", "MultiMap", "Plugin", "Rou
 """Kong names a step by the type of what it brings (`kong_pdk.server.entities`); what to do with it is the
 same."""
 
+NEW = object()
+"""Of a connection that was not there at a tick."""
+
 DRAIN_INTERVAL = 0.05
 """Seconds between two looks, while stopping, whether running events are done."""
 
@@ -82,8 +85,8 @@ class Server:
         self._cannot_listen = ""
         self._starting: set[Connection] = set()
         """Connections that a StartInstance is under way on."""
-        self._fresh: set[Connection] = set()
-        """Connections that no message had come on at the last tick."""
+        self._latest: tuple[dict[Connection, Any], dict[Connection, Any]] = ({}, {})
+        """The last message id of each connection at the last two ticks."""
         self._draining = self._hub.loop.timer(DRAIN_INTERVAL, DRAIN_INTERVAL)
         self._stop_by: float | None = None
         self._leave_by: float | None = None
@@ -153,18 +156,12 @@ class Server:
                 self._listen_again()
             else:
                 self._leave_to(NewServer(other, self._hub.loop, self._check_path))
-        elif self.is_superseded:
-            if self.events.on_close is None:
-                log.info("another server serves at %s", self._listener.path)
-                self.events.on_close = self._close_if_idle
-            self._close_idle_connections()
 
     def _leave_to(self, new_server: NewServer | None) -> None:
         """Watch a server that has taken the path, or none."""
         if self._new_server is not None:
             self._new_server.close()
         self._new_server = new_server
-        self.events.on_close = None
 
     def _listen_again(self) -> None:
         """Take the path back that was removed, or that was taken by a server that does not live."""
@@ -184,21 +181,25 @@ class Server:
 
     def _close_idle_connections(self) -> None:
         """Let Kong make its next connections to the new server. Else workers would go on with both in turns, and start
-        their instances at each again and again."""
-        # Kong sends its first message a moment after it has connected.
-        fresh = {connection for connection in self.connections if connection.latest is None}
-        for connection in self.connections - (fresh - self._fresh):
-            self._close_if_idle(connection)
-        self._fresh = fresh
+        their instances at each again and again.
 
-    def _close_if_idle(self, connection: Connection) -> None:
-        """Close a connection that nothing is under way on."""
+        Only those on which nothing has come for two ticks: Kong may send on any other at this moment, and a request
+        on a connection that was closed is lost.
+        """
         busy = self.events.connections() | self._starting
         if self._old_server is not None:
             busy |= self._old_server.waiting_connections()
-        # Last of all the look at what has come in: Kong may have sent its next message this moment.
-        if connection not in busy and not connection.multiplexed and connection.is_silent:
-            connection.close()
+        latest = {connection: connection.latest for connection in self.connections}
+        for connection in self.connections - busy:
+            rests = all(seen.get(connection, NEW) == connection.latest for seen in self._latest)
+            if rests and not connection.multiplexed and connection.is_silent:
+                connection.close()
+        self._latest = (latest, self._latest[0])
+
+    @property
+    def _is_in_use(self) -> bool:
+        """Whether Kong has a connection to this server that is not `multiplexed`."""
+        return any(not connection.multiplexed for connection in self.connections)
 
     def _asked_to_stop(self) -> None:
         if self._stop_by is None and self._leave_by is None and self._has_kong and not self.is_superseded:
@@ -227,7 +228,10 @@ class Server:
         self._draining.start(self._drain)
 
     def _drain(self) -> None:
-        if self._stop_by is None or (self.events and monotonic() < self._stop_by):
+        # While another server serves, Kong's connections to this one are left to become idle: see
+        # `_close_idle_connections`.
+        busy = self.events or (self.is_superseded and self._is_in_use)
+        if self._stop_by is None or (busy and monotonic() < self._stop_by):
             return
         self.events.end_all()
         self._stopped.set()
@@ -248,6 +252,8 @@ class Server:
         watchdog.reset(SWEEP_INTERVAL)
         self.events.sweep()
         self._check_path()
+        if self.is_superseded:
+            self._close_idle_connections()
         if self._stop_by is None:
             if self._leave_by is not None:
                 if self.is_superseded or not self._has_kong or monotonic() > self._leave_by:

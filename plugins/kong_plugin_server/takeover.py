@@ -206,6 +206,7 @@ class NewServer:
         except OSError:
             answered = False
         if answered:
+            log.info("another server serves at the socket's path")
             self.serves = True
         else:
             self.close()

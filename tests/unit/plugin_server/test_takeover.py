@@ -310,7 +310,7 @@ def test_the_old_server_takes_the_path_back_when_the_new_one_dies(
 ) -> None:
     new = launch()
     new.wait_for_log("serves at")
-    server.wait_for_log("another server serves at")
+    server.wait_for_log("another server serves at the socket's path")
     new.process.kill()
     server.wait_for_log("listening again")
     assert server.is_served_by(server.process.pid)
