@@ -164,6 +164,7 @@ class Controls:
             self.read_certificate()
         except OSError as problem:
             raise ValueError(f"read-certificate: {problem.strerror}") from None
+        return _nothing()
 
     def _reported(self, query: dict[str, str], _given: Any) -> Answer:
         overview = self._reports.overview()
