@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .authority import ServerCertificate
+
 T = TypeVar("T")
 
 TLS = Path(__file__).parent / "tls"
@@ -18,10 +20,13 @@ CA_CERTIFICATE = TLS / "ca.pem"
 """The authority of the link's certificate, which names `localhost` and `127.0.0.1`."""
 
 
+_SHOWN = ServerCertificate(TLS / "server.pem", TLS / "server.key")
+
+
 class Link:
     """Listens on a free `port` and carries bytes to and from `target_port`, in a thread of its own."""
 
-    def __init__(self, target_port: int, *, tls: bool = False) -> None:
+    def __init__(self, target_port: int, *, tls: bool | ServerCertificate = False) -> None:
         self.target_port = target_port
         self.connections = 0
         """Connections accepted so far."""
@@ -75,7 +80,8 @@ class Link:
         context = None
         if self._tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(TLS / "server.pem", TLS / "server.key")
+            shown = self._tls if isinstance(self._tls, ServerCertificate) else _SHOWN
+            context.load_cert_chain(shown.chain, shown.key)
         return await asyncio.start_server(self._carry, "127.0.0.1", 0, ssl=context)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

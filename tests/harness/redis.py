@@ -11,13 +11,15 @@ import redis
 from kong.embedded.child import Child
 from kong.embedded.redis_server import start_redis
 
+from .authority import ServerCertificate
 from .link import CA_CERTIFICATE, Link
 
 
 class RedisServer:
     """One server on 127.0.0.1 that keeps its port from start to start.
 
-    `password` sets `requirepass`; `users` are ACL users, name → rules; `tls` puts a TLS link in front (`tls_port`).
+    `password` sets `requirepass`; `users` are ACL users, name → rules; `tls` puts a TLS link in front
+    (`tls_port`), with the harness's certificate or the one given.
     """
 
     def __init__(
@@ -26,7 +28,7 @@ class RedisServer:
         *,
         password: str | None = None,
         users: Mapping[str, str] | None = None,
-        tls: bool = False,
+        tls: bool | ServerCertificate = False,
         options: Sequence[str] = (),
     ) -> None:
         self.host = "127.0.0.1"
@@ -35,7 +37,7 @@ class RedisServer:
         self._users = users
         self._options = options
         self._child, self.port = self._start(0)
-        self._link = Link(self.port, tls=True) if tls else None
+        self._link = Link(self.port, tls=tls) if tls else None
 
     @property
     def tls_port(self) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.harness.authority import Authority
 from tests.harness.link import CA_CERTIFICATE
 from tests.harness.redis import RedisServer
 from tests.limits.conftest import Node, back, passed, until
@@ -140,6 +142,51 @@ def test_a_certificate_of_an_unknown_authority_is_refused(
     node = start_node({**redis.settings(), "ssl_verify": True}, fault_tolerant=False)
     assert node.admit(times=2, minute=5) == [None] * 2
     assert "CERTIFICATE_VERIFY_FAILED" in node.log()
+
+
+def test_tls_with_a_file_of_certificates_to_trust(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node]
+) -> None:
+    redis = start_redis(tls=True)
+    settings = {**redis.settings(), "ssl_verify": True, "ca_certificates": str(CA_CERTIFICATE)}
+    assert passed(start_node(settings, fault_tolerant=False).admit(times=6, minute=5)) == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "expired", "reason"),
+    [
+        (["redis.example"], False, "IP address mismatch"),
+        (["127.0.0.1"], True, "certificate has expired"),
+    ],
+)
+def test_a_certificate_for_another_host_or_another_time_is_refused(
+    start_redis: Callable[..., RedisServer],
+    start_node: Callable[..., Node],
+    tmp_path: Path,
+    names: list[str],
+    expired: bool,
+    reason: str,
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    redis = start_redis(tls=authority.issue(*names, expired=expired))
+    settings = {**redis.settings(), "ssl_verify": True, "ca_certificates": str(authority.certificate)}
+    node = start_node(settings, fault_tolerant=False)
+    assert node.admit(times=2, minute=5) == [None] * 2
+    assert reason in node.log()
+
+
+def test_a_file_that_cannot_be_used_is_named_and_one_that_comes_later_is_used(
+    start_redis: Callable[..., RedisServer], start_node: Callable[..., Node], tmp_path: Path
+) -> None:
+    redis = start_redis(tls=True)
+    file = tmp_path / "ca.pem"
+    settings = {**redis.settings(), "ssl_verify": True, "ca_certificates": str(file)}
+    node = start_node(settings, fault_tolerant=False)
+    assert node.admit(minute=5) == [None]
+    assert f"{file} cannot be read" in node.log()
+    file.write_bytes(CA_CERTIFICATE.read_bytes())
+    until(lambda: back(node))
+    assert passed(node.admit(times=6, minute=5)) == 5
 
 
 def test_tls_that_the_server_does_not_speak(redis: RedisServer, start_node: Callable[..., Node]) -> None:

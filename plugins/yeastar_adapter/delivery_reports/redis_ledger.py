@@ -16,6 +16,7 @@ import redis
 from redis.exceptions import RedisError
 
 from ..limits.settings import RedisSettings
+from ..limits.tls import TlsConnection
 from .address import Reference
 from .ledger import FORGOTTEN, SLOT, LocalLedger, Totals, bucket_of, seen_key, slot_of, slots, waited
 from .report import Report
@@ -185,12 +186,11 @@ def _client(settings: RedisSettings) -> Any:
     tls: dict[str, Any] = {}
     if settings.ssl:
         tls = {
-            "ssl": True,
-            "ssl_cert_reqs": "required" if settings.ssl_verify else "none",
-            "ssl_check_hostname": settings.ssl_verify,
-            "ssl_ca_certs": getattr(settings, "ca_certificates", None),
+            "connection_class": TlsConnection,
+            "ssl_verify": settings.ssl_verify,
+            "ca_certificates": settings.ca_certificates,
         }
-    return redis.Redis(
+    pool = redis.ConnectionPool(
         host=settings.host,
         port=settings.port,
         username=settings.username,
@@ -203,3 +203,4 @@ def _client(settings: RedisSettings) -> Any:
         protocol=2,
         **tls,
     )
+    return redis.Redis.from_pool(pool)

@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult
 from gevent.monkey import is_module_patched
-from redis.connection import Connection, SSLConnection
+from redis.connection import Connection
 from redis.exceptions import (
     AskError,
     ConnectionError,
@@ -28,6 +28,7 @@ from redis.exceptions import (
 
 from .limiter import Statistics
 from .settings import Rates, RedisSettings
+from .tls import TlsConnection
 from .window import Verdict
 
 log = logging.getLogger(__name__)
@@ -256,7 +257,7 @@ def _connection(settings: RedisSettings) -> Any:
     """A redis-py connection that is not yet made."""
     # `_within` breaks off whatever greenlets wait for; a socket's own time-out on top would be paid for at each call.
     seconds = None if is_module_patched("socket") else settings.timeout_ms / 1000
-    arguments: dict[str, object] = {
+    arguments: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
         "username": settings.username,
@@ -268,10 +269,10 @@ def _connection(settings: RedisSettings) -> Any:
         "socket_keepalive_options": _KEEPALIVE,
         "protocol": 2,
     }
+    kind: Any = Connection
     if settings.ssl:
-        arguments["ssl_cert_reqs"] = "required" if settings.ssl_verify else "none"
-        arguments["ssl_check_hostname"] = settings.ssl_verify
-    kind: Any = SSLConnection if settings.ssl else Connection
+        kind = TlsConnection
+        arguments |= {"ssl_verify": settings.ssl_verify, "ca_certificates": settings.ca_certificates}
     return kind(**arguments)
 
 

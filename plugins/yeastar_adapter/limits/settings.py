@@ -41,6 +41,7 @@ class Rates:
 class RedisSettings:
     """The Redis server that counts for all nodes together.
 
+    `ca_certificates`: a PEM file with the authorities to trust; None: the system's bundle.
     `timeout_ms` bounds the whole time that a request waits for Redis, connecting included.
     """
 
@@ -51,6 +52,7 @@ class RedisSettings:
     database: int = 0
     ssl: bool = False
     ssl_verify: bool = True
+    ca_certificates: str | None = None
     timeout_ms: int = 200
 
 
