@@ -22,17 +22,16 @@ def main(argv: list[str] | None = None) -> int:
     from kong_plugin_server import PluginSpec, serve
 
     from . import __version__
-    from .call import SIGNATURE
-    from .config import ConfigurationError
+    from .handler import Plugin
     from .observability import exporter
-    from .plugin import Plugin
     from .schema import NAME, PRIORITY, SCHEMA
+    from .settings import ConfigurationError
     from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
     error_response = (
         SERVICE_UNAVAILABLE.status,
         Refusal(SERVICE_UNAVAILABLE).body,
-        {"Content-Type": "application/json", **SIGNATURE},
+        {"Content-Type": "application/json"},
     )
     spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, error_response, ConfigurationError)
     return serve(spec, argv, observe=exporter.observe, parent=parent)

@@ -3,116 +3,98 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
+import re
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
-from .call import Call, unauthenticated
-from .config import Consumer, Settings
-from .yeastar.errors import NO_PERMISSION, Refusal
+from .request import Request
+from .settings import Consumer, Settings
+from .yeastar.errors import AUTHENTICATION_FAILED, NO_PERMISSION, Refusal
 
-# A consumer that Kong does not have is looked for again after this long at the latest, in seconds.
-_MISSING_SECONDS = 5.0
+_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
 class Authentication(Protocol):
     """A way to find out who is calling."""
 
-    def caller(self, call: Call) -> Consumer:
-        """The caller, whom Kong knows from now on.
+    def identify(self, request: Request) -> tuple[Consumer, str | None]:
+        """The caller, and the id of the credential if Kong does not know it yet.
 
-        Raises Refusal: 10004 for nobody we know, 10005 for one who may not.
+        Raises Refusal: 10004 for nobody we know, 10005 for a consumer without settings.
         """
         ...
 
-    def consumer_of(self, call: Call) -> Consumer:
+    def consumer(self, username: str) -> Consumer:
         """The consumer of a request that was accepted in an earlier phase. Raises Refusal 10005."""
         ...
 
 
 def authentication_for(settings: Settings) -> Authentication:
     """The way that the configuration names."""
-    return KongConsumers(settings) if settings.authentication == "kong" else BearerKeys(settings)
+    return ByKong(settings) if settings.authentication == "kong" else BearerKeys(settings)
 
 
 class BearerKeys:
     """`authentication: bearer`: the keys of the configuration."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._clock = clock
-        self._known: dict[str, tuple[float, dict[str, Any] | None]] = {}
 
-    def caller(self, call: Call) -> Consumer:
-        """The owner of the bearer key, if it is switched on and Kong has the consumer."""
-        digest = hashlib.sha256(call.bearer_key().encode("utf-8", "surrogateescape")).digest()
+    def identify(self, request: Request) -> tuple[Consumer, str | None]:
+        """The owner of the Bearer key."""
+        header = request.authorization
+        match = _BEARER.fullmatch(header) if header else None
+        if match is None:
+            raise _unauthenticated(
+                "no Bearer key" if header is None else "the Authorization header is malformed"
+            )
+        digest = hashlib.sha256(match[1].encode("utf-8", "surrogateescape")).digest()
         # The look-up takes as long for ten thousand keys as for one. What its timing could tell is about the
         # SHA-256 of a guess, from which nobody gets nearer to a key.
         consumer, credential_id = self._settings.keys.get(digest, (None, ""))
         if consumer is None:
-            raise unauthenticated("the key is unknown")
-        call.consumer = consumer.username
-        _refuse_if_off(consumer)
-        # At once, so that Kong's logs and metrics know whom a refusal was for as well.
-        call.authenticate(self._entity(call, consumer.username), credential_id)
-        return consumer
+            raise _unauthenticated("the key is unknown")
+        return consumer, credential_id
 
-    def consumer_of(self, call: Call) -> Consumer:
-        """The consumer that `caller` has made known to Kong."""
-        entity = call.kong.client.get_consumer() or {}
-        consumer = self._settings.consumers.get(entity.get("username", ""))
+    def consumer(self, username: str) -> Consumer:
+        """The consumer of that name."""
+        consumer = self._settings.consumers.get(username)
         if consumer is None:
-            raise Refusal(NO_PERMISSION, reason="Kong knows no consumer of this request")
+            raise _unknown(username)
         return consumer
 
-    def _entity(self, call: Call, username: str) -> dict[str, Any]:
-        """Kong's consumer, remembered for a while: Kong reads its database on each look-up."""
-        until, entity = self._known.get(username, (0.0, None))
-        now = self._clock()
-        if now >= until:
-            entity = call.kong.client.load_consumer(username, True)
-            seconds = self._settings.consumer_cache_seconds
-            self._known[username] = (now + (seconds if entity else min(seconds, _MISSING_SECONDS)), entity)
-        if not entity:
-            raise Refusal(
-                NO_PERMISSION,
-                reason=f"Kong has no consumer '{username}': add it to Kong, or mend config.consumers",
-            )
-        return entity
 
-
-class KongConsumers:
+class ByKong:
     """`authentication: kong`: the consumer that a Kong authentication plugin has established."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def caller(self, call: Call) -> Consumer:
-        """The consumer that Kong has authenticated, if this instance is meant for it and it is switched on."""
+    def identify(self, request: Request) -> tuple[Consumer, str | None]:
+        """The consumer that Kong has authenticated, if this instance is meant for it."""
         # Without a credential it is the plugin's `anonymous` consumer: somebody who has shown no key.
-        if call.kong.client.get_credential() is None:
-            raise unauthenticated("Kong has authenticated nobody")
-        consumer = self.consumer_of(call)
-        call.consumer = consumer.username
-        _refuse_if_off(consumer)
-        return consumer
+        if not request.credential:
+            raise _unauthenticated("Kong has authenticated nobody")
+        known = request.consumer or {}
+        return self.consumer(str(known.get("username") or known.get("id") or "")), None
 
-    def consumer_of(self, call: Call) -> Consumer:
-        """The settings of Kong's consumer: its own entry, or those of an instance that is scoped to it."""
-        entity = call.kong.client.get_consumer() or {}
-        username = entity.get("username") or entity.get("id") or ""
+    def consumer(self, username: str) -> Consumer:
+        """The consumer's own entry, or the settings of an instance that is scoped to it."""
         consumer = self._settings.consumers.get(username)
         if consumer is not None:
             return consumer
         if self._settings.defaults is None:
-            raise Refusal(
-                NO_PERMISSION,
-                reason=f"consumer '{username}' has neither an entry in config.consumers nor an instance of its own",
-            )
+            raise _unknown(username)
         return replace(self._settings.defaults, username=username)
 
 
-def _refuse_if_off(consumer: Consumer) -> None:
-    if not consumer.enabled:
-        raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' is switched off")
+def _unknown(username: str) -> Refusal:
+    return Refusal(
+        NO_PERMISSION,
+        reason=f"consumer '{username}' has neither an entry in config.consumers nor an instance of its own",
+    )
+
+
+def _unauthenticated(reason: str) -> Refusal:
+    """The one answer to every missing, malformed or unknown key."""
+    return Refusal(AUTHENTICATION_FAILED, reason=reason, headers={"WWW-Authenticate": "Bearer"})

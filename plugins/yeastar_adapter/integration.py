@@ -10,14 +10,14 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from .authentication import authentication_for
-from .call import HANDED_OVER, Call
-from .config import Consumer, Settings
 from .futuresms.merchant import Account
 from .futuresms.session import MerchantSession
 from .futuresms.sessions import session_of
 from .limits import open_limiter
 from .observability import logs
 from .observability.exporter import exporter_at
+from .request import Service
+from .settings import Consumer, Settings
 from .yeastar.errors import NO_PERMISSION, SERVICE_UNAVAILABLE, Refusal
 
 log = logging.getLogger(__name__)
@@ -39,48 +39,26 @@ class Integration:
         self.limiter = open_limiter(self.settings.rate_limit)
         self._exporter = exporter_at(self.settings.metrics_listen)
         self._sessions: dict[Account, MerchantSession] = {}
-        self._service_address: str | None = None
-        # An instance of a consumer alone runs on every route that the consumer uses.
-        self._has_one_service = not config.keys().isdisjoint(("route_id", "service_id"))
-        self._has_reader = True
 
-    def handed_over(self, kong: Any) -> Mapping[str, Any] | None:
-        """The request as the reader in kong.yml has left it: one PDK call in place of three.
+    def session(self, consumer: Consumer, service: Service | None) -> MerchantSession:
+        """The Merchant session that a consumer's orders go through.
 
-        None on a route without a reader, which is asked about once.
+        Raises Refusal: 10005 without an account, 10007 where nobody says where FutureSMS is.
         """
-        if not self._has_reader:
-            return None
-        request: Mapping[str, Any] | None = kong.nginx.get_ctx(HANDED_OVER)
-        self._has_reader = request is not None
-        return request
-
-    def session(self, call: Call, consumer: Consumer) -> MerchantSession:
-        """The Merchant session that a consumer's orders go through. Raises Refusal 10005 without an account."""
         merchant = consumer.merchant
         if merchant is None:
-            raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' has no merchant account")
-        address = merchant.base_url or self._address_of_service(call)
+            raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' has no FutureSMS account")
+        address = merchant.base_url or (service and service.address)
+        if not address:
+            raise Refusal(
+                SERVICE_UNAVAILABLE,
+                reason="the route has no Kong service; give it one, or set merchant.base_url",
+            )
         account = Account(address, merchant.username, merchant.password, merchant.timeout)
         session = self._sessions.get(account)
         if session is None:
             session = self._sessions[account] = session_of(account)
         return session
-
-    def _address_of_service(self, call: Call) -> str:
-        """Protocol, host and port of the route's Kong service; asked for once where it cannot change."""
-        address = self._service_address
-        if address is None:
-            service = call.kong.router.get_service()
-            if not service:
-                raise Refusal(
-                    SERVICE_UNAVAILABLE,
-                    reason="the route has no Kong service; give it one, or set merchant.base_url",
-                )
-            address = f"{service['protocol']}://{service['host']}:{service['port']}"
-            if self._has_one_service:
-                self._service_address = address
-        return address
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:

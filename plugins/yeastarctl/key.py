@@ -7,7 +7,7 @@ import secrets
 import sys
 
 import click
-from yeastar_adapter.config import PLAIN_KEY_AT_LEAST
+from yeastar_adapter.settings import PLAIN_KEY_AT_LEAST
 
 from . import exits
 from .terminal import Terminal, json_option, leave

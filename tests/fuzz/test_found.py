@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from yeastar_adapter.config import Settings
 from yeastar_adapter.futuresms.merchant import Account, MerchantApi, Tokens, Unreachable
 from yeastar_adapter.futuresms.session import MerchantSession
 from yeastar_adapter.limits import LocalLimiter, Rates
 from yeastar_adapter.limits.window import Window
+from yeastar_adapter.settings import Settings
 
 from tests.harness.gateway import EmbeddedGateway
 from tests.harness.pbx import Pbx

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from yeastar_adapter.observability.outcomes import Fault
+from yeastar_adapter.observability.requests import Fault
 
 from bench.dashboard import PROMETHEUS_PLUGIN
 from bench.grafana import Panel, Variables, panels, read

@@ -23,7 +23,7 @@ from .. import __version__
 from ..futuresms.sessions import open_sessions
 from ..futuresms.tokens import AccessTokens
 from ..limits import limiters
-from . import outcomes
+from . import requests as request_records
 
 if TYPE_CHECKING:
     from kong_plugin_server.server import Server
@@ -79,10 +79,10 @@ class _Pausing(list[Sample]):
 
 
 class Requests(Collector):
-    """What became of requests: `outcomes.counts`."""
+    """What became of requests: `requests.counters`."""
 
     def collect(self) -> Iterator[Metric]:
-        counts = outcomes.counts
+        counts = request_records.counters
         yield _counter(
             "orders_forwarded",
             "Orders handed to Kong, which proxies them to FutureSMS.",
@@ -99,7 +99,7 @@ class Requests(Collector):
         yield _counter(
             "refusals",
             "Errors answered to a PBX. consumer: empty where nobody was authenticated; endpoint: empty where "
-            "nobody looked; fault: who can mend it (pbx, setup, futuresms, gateway).",
+            "nobody looked; fault: who can correct it (pbx, setup, futuresms, gateway).",
             counts.refused,
             "consumer",
             "endpoint",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from yeastar_adapter import config as plugin_config
+from yeastar_adapter import settings as plugin_settings
 from yeastar_adapter.schema import NAME, SCHEMA
 
 from . import consumers, functions, keys, metrics, neighbours, orders, rates, references, routing, schema
@@ -110,8 +110,8 @@ def _instance(declared: Declared, adapter: Plugin, environment: Environment) -> 
 def _plugin_itself(config: Node) -> Iterator[Finding]:
     """What the plugin would say of the configuration, should the checks before this have missed it."""
     try:
-        plugin_config.Settings.parse(config.value or {})
-    except plugin_config.ConfigurationError as refusal:
+        plugin_settings.Settings.parse(config.value or {})
+    except plugin_settings.ConfigurationError as refusal:
         yield error("refused", config, str(refusal))
 
 

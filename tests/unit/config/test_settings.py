@@ -6,8 +6,8 @@ import hashlib
 from typing import Any
 
 import pytest
-from yeastar_adapter.config import ConfigurationError, Settings
 from yeastar_adapter.limits import Rates
+from yeastar_adapter.settings import ConfigurationError, Settings
 
 KEY = "ystr_test_acme_manila_0123456789"
 MERCHANT = {"username": "u", "password": "p", "timeout_ms": 3000}

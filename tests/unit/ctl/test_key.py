@@ -7,7 +7,7 @@ import json
 
 import pytest
 from ruamel.yaml import YAML
-from yeastar_adapter.config import Settings
+from yeastar_adapter.settings import Settings
 from yeastarctl.key import digest, new_key, variable, vault_name
 
 from tests.unit.ctl.conftest import Cli

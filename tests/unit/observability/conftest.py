@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yeastar_adapter.observability import outcomes
-from yeastar_adapter.observability.counts import Counts
+from yeastar_adapter.observability import requests as outcomes
+from yeastar_adapter.observability.counters import RequestCounters
 
 from kong.embedded.child import Child
 from tests.unit.plugin_server.rpc_client import Worker
@@ -85,8 +85,8 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
-    """Counts of the test's own."""
-    fresh = Counts()
-    monkeypatch.setattr(outcomes, "counts", fresh)
+def counts(monkeypatch: pytest.MonkeyPatch) -> RequestCounters:
+    """RequestCounters of the test's own."""
+    fresh = RequestCounters()
+    monkeypatch.setattr(outcomes, "counters", fresh)
     return fresh

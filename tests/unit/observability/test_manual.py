@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from kong_plugin_server.metrics import Metrics
 from yeastar_adapter.limits import RateLimitSettings, RedisSettings, open_limiter
-from yeastar_adapter.observability import outcomes
+from yeastar_adapter.observability import requests as outcomes
 from yeastar_adapter.observability.metrics import registry_of
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "monitoring.md").read_text()

@@ -14,7 +14,7 @@ from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Tokens
 from yeastar_adapter.futuresms.session import MerchantSession
 from yeastar_adapter.limits import RateLimitSettings, RedisSettings, open_limiter
 from yeastar_adapter.observability import metrics
-from yeastar_adapter.observability.counts import Counts
+from yeastar_adapter.observability.counters import RequestCounters
 from yeastar_adapter.observability.metrics import registry_of
 
 from .scrape import samples, value
@@ -24,7 +24,7 @@ def exported(server: Any = None) -> str:
     return generate_latest(registry_of(server)).decode()
 
 
-def test_requests_are_exported_as_they_are_counted(counts: Counts) -> None:
+def test_requests_are_exported_as_they_are_counted(counts: RequestCounters) -> None:
     counts.forwarded["acme-manila"] += 3
     counts.verified["acme-manila"] += 1
     counts.accepted, counts.accepted_last = 2, 1774434612.5
@@ -51,12 +51,12 @@ def test_requests_are_exported_as_they_are_counted(counts: Counts) -> None:
     assert value(text, "upstream_answers_total", status="403", code="10005") == 1
 
 
-def test_names_with_odd_characters_are_exported(counts: Counts) -> None:
+def test_names_with_odd_characters_are_exported(counts: RequestCounters) -> None:
     counts.forwarded['a "quoted"\nname\\'] += 1
     assert value(exported(), "orders_forwarded_total", consumer='a "quoted"\nname\\') == 1
 
 
-def test_histograms_are_cumulative(counts: Counts) -> None:
+def test_histograms_are_cumulative(counts: RequestCounters) -> None:
     for seconds in (0.0001, 0.0003, 0.0003, 5.0):
         counts.limiter_wait.observe(seconds)
     text = exported()
@@ -161,7 +161,7 @@ def test_the_plugin_server_shows_its_events_and_calls() -> None:
     assert ("version", __version__) in build[1]
 
 
-def test_a_scrape_of_a_thousand_consumers_lets_the_event_loop_run(counts: Counts) -> None:
+def test_a_scrape_of_a_thousand_consumers_lets_the_event_loop_run(counts: RequestCounters) -> None:
     for number in range(1000):
         counts.forwarded[counts.label(f"pbx-{number}")] += 1
     turns = []
@@ -178,7 +178,7 @@ def test_a_scrape_of_a_thousand_consumers_lets_the_event_loop_run(counts: Counts
     assert len(turns) >= 10
 
 
-def test_consumers_may_come_while_a_scrape_is_written(counts: Counts) -> None:
+def test_consumers_may_come_while_a_scrape_is_written(counts: RequestCounters) -> None:
     for number in range(500):
         counts.forwarded[counts.label(f"pbx-{number}")] += 1
 

@@ -11,10 +11,10 @@ import pytest
 from yeastar_adapter.call import Call
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.order import Order
-from yeastar_adapter.observability import outcomes
-from yeastar_adapter.observability.counts import CONSUMERS, OTHER, Counts
+from yeastar_adapter.observability import requests as outcomes
+from yeastar_adapter.observability.counters import CONSUMERS, OTHER, RequestCounters
 from yeastar_adapter.observability.logs import FIELDS
-from yeastar_adapter.observability.outcomes import Fault
+from yeastar_adapter.observability.requests import Fault
 from yeastar_adapter.plugin import answering
 from yeastar_adapter.translation import error_for
 from yeastar_adapter.yeastar.errors import (
@@ -76,7 +76,7 @@ def refused(call: Call, refusal: Refusal, fault: Fault | None = None) -> None:
     outcomes.refused(call, refusal, fault)
 
 
-def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: Counts) -> None:
+def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: RequestCounters) -> None:
     call = early()
     call.limiter_seconds, call.token_seconds = 0.0003, 0.2
     outcomes.forwarded(call, Order("id", b""))
@@ -90,14 +90,14 @@ def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: Co
     assert counts.refused == {}
 
 
-def test_a_message_that_is_sent_asks_kong_nothing_for_the_sake_of_the_counts(counts: Counts) -> None:
+def test_a_message_that_is_sent_asks_kong_nothing_for_the_sake_of_the_counts(counts: RequestCounters) -> None:
     call = answered(Answer(202, "SDPS1"))
     outcomes.sent(call, Answer(202, "SDPS1"))
     outcomes.forwarded(early(), Order("id", b""))
     assert call.kong.asked == []
 
 
-def test_a_verified_key_is_counted_by_consumer(counts: Counts) -> None:
+def test_a_verified_key_is_counted_by_consumer(counts: RequestCounters) -> None:
     outcomes.verified(early())
     assert counts.verified == {"acme-manila": 1}
 
@@ -112,20 +112,20 @@ def test_a_verified_key_is_counted_by_consumer(counts: Counts) -> None:
     ],
 )
 def test_a_refusal_is_counted_by_consumer_endpoint_code_and_fault(
-    counts: Counts, line: str, endpoint: str
+    counts: RequestCounters, line: str, endpoint: str
 ) -> None:
     refused(early(line), Refusal(INVALID_PARAMETER, "'text' is missing"))
     assert counts.refused == {("acme-manila", endpoint, "10002", "pbx"): 1}
     assert counts.answers == {}
 
 
-def test_a_stranger_has_no_name(counts: Counts) -> None:
+def test_a_stranger_has_no_name(counts: RequestCounters) -> None:
     refused(early(consumer=""), Refusal(AUTHENTICATION_FAILED, reason="the key is unknown"))
     assert counts.refused == {("", "sendmessage", "10004", "pbx"): 1}
 
 
 def test_without_the_reader_a_refused_key_costs_no_call_for_its_endpoint(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
     call = Call(Kong())
@@ -146,12 +146,14 @@ BEFORE = {
 
 
 @pytest.mark.parametrize("error", CATALOGUE, ids=lambda error: error.code)
-def test_before_futuresms_has_answered_an_error_is_never_its_fault(counts: Counts, error: Any) -> None:
+def test_before_futuresms_has_answered_an_error_is_never_its_fault(
+    counts: RequestCounters, error: Any
+) -> None:
     refused(early(), Refusal(error))
     assert [key[3] for key in counts.refused] == [BEFORE[error.code].value]
 
 
-def test_a_futuresms_that_cannot_be_reached_for_a_token_is_at_fault(counts: Counts) -> None:
+def test_a_futuresms_that_cannot_be_reached_for_a_token_is_at_fault(counts: RequestCounters) -> None:
     refused(early(), Refusal(SERVICE_UNAVAILABLE), Fault.FUTURESMS)
     assert [key[3] for key in counts.refused] == ["futuresms"]
 
@@ -174,20 +176,20 @@ def test_a_futuresms_that_cannot_be_reached_for_a_token_is_at_fault(counts: Coun
     ],
 )
 def test_what_futuresms_answers_tells_whose_fault_it_is(
-    counts: Counts, answer: Answer, code: str, fault: str
+    counts: RequestCounters, answer: Answer, code: str, fault: str
 ) -> None:
     refused(answered(answer), Refusal(error_for(answer)))
     assert counts.refused == {("acme-manila", "sendmessage", code, fault): 1}
     assert counts.answers == {(str(answer.status), code): 1}
 
 
-def test_what_reached_futuresms_past_the_plugin_is_the_gateways_fault(counts: Counts) -> None:
+def test_what_reached_futuresms_past_the_plugin_is_the_gateways_fault(counts: RequestCounters) -> None:
     refused(answered(Answer(401), Kong(b"", {})), Refusal(SERVICE_UNAVAILABLE))
     assert counts.refused == {("", "sendmessage", "10007", "gateway"): 1}
 
 
 def test_a_handler_that_failed_is_the_gateways_fault_and_one_line(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     outcomes.failed(early())
     assert counts.refused == {("acme-manila", "sendmessage", "10007", "gateway"): 1}
@@ -196,14 +198,14 @@ def test_a_handler_that_failed_is_the_gateways_fault_and_one_line(
     assert facts(caplog)["fault"] == "gateway"
 
 
-def test_what_no_handler_foresees_is_counted_and_left_to_the_plugin_server(counts: Counts) -> None:
+def test_what_no_handler_foresees_is_counted_and_left_to_the_plugin_server(counts: RequestCounters) -> None:
     with pytest.raises(RuntimeError), answering(early()):
         raise RuntimeError
     assert counts.refused == {("acme-manila", "sendmessage", "10007", "gateway"): 1}
 
 
 def test_a_handler_that_failed_at_kong_is_logged_without_asking_kong(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     call = answered(Answer(202, "SDPS1"))
     call.kong.nginx = None
@@ -212,14 +214,14 @@ def test_a_handler_that_failed_at_kong_is_logged_without_asking_kong(
     assert facts(caplog)["code"] == "10007"
 
 
-def test_a_consumer_without_a_name_is_counted_by_its_id(counts: Counts) -> None:
+def test_a_consumer_without_a_name_is_counted_by_its_id(counts: RequestCounters) -> None:
     refused(
         answered(Answer(503), Kong(consumer={"id": "f70c", "username": None})), Refusal(SERVICE_UNAVAILABLE)
     )
     assert [key[0] for key in counts.refused] == ["f70c"]
 
 
-def test_rejected_tokens_are_counted_however_the_request_ends(counts: Counts) -> None:
+def test_rejected_tokens_are_counted_however_the_request_ends(counts: RequestCounters) -> None:
     for answer in (Answer(202, "SDPS1"), Answer(403)):
         call = answered(answer)
         call.token_rejected = True
@@ -230,13 +232,13 @@ def test_rejected_tokens_are_counted_however_the_request_ends(counts: Counts) ->
     assert counts.tokens_rejected == 2
 
 
-def test_odd_statuses_of_futuresms_make_no_series_of_their_own(counts: Counts) -> None:
+def test_odd_statuses_of_futuresms_make_no_series_of_their_own(counts: RequestCounters) -> None:
     for status in (418, 451, 499, 599, 300, 999, 100):
         refused(answered(Answer(status)), Refusal(SERVICE_UNAVAILABLE))
     assert {status for status, _ in counts.answers} == {"4xx", "5xx", "3xx", "9xx", "1xx"}
 
 
-def test_beyond_a_thousand_consumers_all_others_are_one(counts: Counts) -> None:
+def test_beyond_a_thousand_consumers_all_others_are_one(counts: RequestCounters) -> None:
     for number in range(CONSUMERS + 500):
         outcomes.verified(early(consumer=f"pbx-{number}"))
     outcomes.verified(early(consumer="pbx-3"))
@@ -253,7 +255,7 @@ def facts(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_a_refused_order_is_logged_with_all_that_an_operator_asks_for(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     answer = Answer(422, "", "VALIDATION_ERROR", "", "var: at most 24 characters", "req_20261123_1")
@@ -277,7 +279,7 @@ def test_a_refused_order_is_logged_with_all_that_an_operator_asks_for(
 
 
 def test_an_early_refusal_is_logged_with_what_was_known_by_then(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     call = early()
@@ -298,7 +300,7 @@ def test_an_early_refusal_is_logged_with_what_was_known_by_then(
 
 
 def test_an_accepted_order_is_logged_with_its_ids_when_that_is_wanted(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     answer = Answer(202, "SDPS1")
@@ -320,7 +322,7 @@ def test_an_accepted_order_is_logged_with_its_ids_when_that_is_wanted(
     ],
 )
 def test_what_futuresms_says_in_prose_is_not_logged(
-    counts: Counts, caplog: pytest.LogCaptureFixture, said: str
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture, said: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
     answer = Answer(422, "", said, said, said, said + " ")
@@ -332,7 +334,7 @@ def test_what_futuresms_says_in_prose_is_not_logged(
 
 
 def test_the_log_level_changes_nothing_of_what_is_counted(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     for level in (logging.ERROR, logging.DEBUG):
         caplog.set_level(level)

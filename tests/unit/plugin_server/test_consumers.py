@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from yeastar_adapter.authentication import Authentication, authentication_for
 from yeastar_adapter.call import Call
-from yeastar_adapter.config import Settings
+from yeastar_adapter.settings import Settings
 from yeastar_adapter.yeastar.errors import AUTHENTICATION_FAILED, NO_PERMISSION, Refusal
 
 KEY = "ystr_test_acme_manila_0123456789"

@@ -67,7 +67,7 @@ class Settings:
     """A whole configuration, checked once.
 
     `keys`: SHA-256 of a key → (consumer, credential id). `defaults`: what a consumer without an entry of its own
-    gets, on an instance that Kong has scoped to a consumer. `warnings`: what an administrator should mend.
+    gets, on an instance that Kong has scoped to a consumer. `warnings`: what an administrator should correct.
     """
 
     authentication: str
@@ -170,7 +170,6 @@ class _Reading:
             template_id=order["template_id"],
             text_field=text_field,
             dlr_address=order.get("dlr_address"),
-            seal_key=hashlib.sha256(f"{merchant.username}\0{merchant.password}".encode()).digest(),
         )
 
     def _merchant(self, username: str, entry: Mapping[str, Any]) -> MerchantSettings | None:

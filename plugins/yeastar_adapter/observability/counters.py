@@ -17,7 +17,7 @@ TOKEN_BOUNDS = (0.0001, 0.001, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 """In seconds. A token at hand takes microseconds, a log-in as long as FutureSMS."""
 
 
-class Counts:
+class RequestCounters:
     """Running totals of the requests of this process; read at any time, and never reset.
 
     Consumers are named only once they are authenticated: a stranger's requests are counted under "", and
@@ -48,7 +48,7 @@ class Counts:
         self.verified: dict[str, int] = defaultdict(int)
         """Keys found good, by consumer."""
         self.refused: dict[tuple[str, str, str, str], int] = defaultdict(int)
-        """Errors that a PBX was answered, by consumer, endpoint, Yeastar code, and whose it is to mend."""
+        """Errors that a PBX was answered, by consumer, endpoint, Yeastar code, and who can correct it."""
         self.answers: dict[tuple[str, str], int] = defaultdict(int)
         """What FutureSMS answered to orders, by HTTP status, and Yeastar code ("": accepted)."""
         self.tokens_rejected = 0

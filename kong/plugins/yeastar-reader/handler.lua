@@ -1,0 +1,147 @@
+-- First of the three plugins: takes off the request everything that is the PBX's, and leaves it for the adapter.
+-- Whatever is missing or dead after it, no key, text or number can reach the service.
+
+local exchange = require "kong.plugins.yeastar-reader.exchange"
+local answer = require "kong.plugins.yeastar-reader.answer"
+local forwarding = require "kong.plugins.yeastar-reader.forwarding"
+
+local kong = kong
+local ngx = ngx
+
+local ipairs = ipairs
+local rep = string.rep
+
+-- The agreement between reader, adapter and guard. Versions of the same interface work together, as they must during
+-- `kong reload`, when old workers talk to a new plugin server.
+local INTERFACE = 1
+local VERSION = "0.2.0"
+
+-- In bytes. A legal message, written as \uXXXX throughout, is 25 KB; an answer of FutureSMS a few hundred bytes.
+local MAX_BODY = 65536
+
+-- Credentials; and what would make nginx put an answer of its own (304, 412) in place of ours. Other headers stay for
+-- the plugins between here and the guard, which leaves none of them.
+local SECRET_OR_CONDITIONAL = {
+  "Authorization", "Proxy-Authorization", "Cookie",
+  "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+}
+
+local YeastarReader = {
+  -- After every plugin that authenticates (jwt 1450 … hmac-auth 1030), which still finds its header; before the adapter.
+  PRIORITY = 1005,
+  VERSION = VERSION,
+}
+
+
+-- The body, or nil if it is too long; and its length, as far as it is known without reading a file.
+local function bounded(body)
+  if not body then
+    return nil, tonumber(ngx.var.content_length) or MAX_BODY + 1
+  end
+  if #body > MAX_BODY then
+    return nil, #body
+  end
+  return body, #body
+end
+
+
+local function known(consumer)
+  return consumer and { id = consumer.id, username = consumer.username, custom_id = consumer.custom_id }
+end
+
+
+function YeastarReader:access()
+  local state = exchange.begin(INTERFACE)
+
+  -- A body that breaks off ends the request inside this call: the filters below see that it never returned.
+  ngx.req.read_body()
+  state.body_read = true
+
+  local body, body_bytes = bounded(kong.request.get_raw_body(MAX_BODY))
+  local service = kong.router.get_service()
+  state.service = service and { protocol = service.protocol, host = service.host, port = service.port }
+
+  kong.ctx.shared.yeastar_request = {
+    interface = INTERFACE,
+    version = VERSION,
+    nonce = state.nonce,
+    id = ngx.var.kong_request_id,
+    line = ngx.var.request,
+    scheme = ngx.var.scheme,
+    address = kong.client.get_forwarded_ip(),
+    authorization = ngx.var.http_authorization,
+    body = body,
+    body_bytes = body_bytes,
+    service = state.service,
+    consumer = known(kong.client.get_consumer()),
+    credential = kong.client.get_credential() and true or nil,
+  }
+
+  forwarding.hold(state)
+  for _, name in ipairs(SECRET_OR_CONDITIONAL) do
+    ngx.req.clear_header(name)
+  end
+  if body_bytes > 0 then
+    -- As many blanks: request-size-limiting and its like, which run later, still judge the size.
+    kong.service.request.set_raw_body(body and rep(" ", body_bytes) or "")
+  end
+end
+
+
+-- The answer of FutureSMS, in one call of the adapter's: its response phase names this function as it names the PDK's.
+-- Kong lets no plugin have both a `response` phase and the filters below, so it cannot be left ready like the request.
+local function upstream_answer()
+  local state = exchange.current()
+  if not state then
+    return nil
+  end
+  local order = state.carried
+  local response = kong.service.response
+  local status = response.get_status()
+  local body, body_bytes = bounded(response.get_raw_body())
+  local left = {
+    interface = INTERFACE,
+    version = VERSION,
+    nonce = state.nonce,
+    id = ngx.var.kong_request_id,
+    status = status,
+    body = body,
+    body_bytes = body_bytes,
+    waited_ms = ngx.ctx.KONG_WAITING_TIME,
+    carried = order ~= nil,
+  }
+  if order then
+    left.consumer = order.consumer
+    left.client_order_id = order.client_order_id
+    if status < 200 or status > 299 then
+      left.retry_after = response.get_header("Retry-After")
+      left.path, left.order, left.token, left.service = order.path, order.body, order.token, state.service
+    end
+  end
+  return left
+end
+
+kong.yeastar = { upstream_answer = upstream_answer }
+
+
+function YeastarReader:header_filter()
+  local state = exchange.current()
+  if state and not state.guarded and ngx.ctx.KONG_PROXIED then
+    kong.log.err("refused: yeastar-guard has not run: it is missing or disabled on this route; nothing was sent")
+  end
+  -- The guard, last of all plugins, does it better where there is one.
+  if not (state and state.guarded) then
+    answer.header_filter(state)
+  end
+end
+
+
+function YeastarReader:body_filter()
+  local state = exchange.current()
+  if not (state and state.guarded) then
+    answer.body_filter()
+  end
+end
+
+
+return YeastarReader

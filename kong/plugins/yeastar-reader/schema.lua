@@ -1,0 +1,10 @@
+local typedefs = require "kong.db.schema.typedefs"
+
+return {
+  name = "yeastar-reader",
+  fields = {
+    { consumer = typedefs.no_consumer },
+    { protocols = typedefs.protocols_http },
+    { config = { type = "record", fields = {} } },
+  },
+}

@@ -1,0 +1,89 @@
+"""The plugin as Kong sees it: a handler for each phase, which asks the reader, decides, and carries the decision out.
+
+A phase costs one PDK call to read, one to make the consumer known, and one to carry out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from .decision import Forward, Reply
+from .integration import Integration
+from .plugin import Adapter
+from .request import DECISION, INTERFACE, REQUEST
+
+SIGNATURE = "X-Yeastar-Adapter"
+"""The header by which reader and guard know the adapter's own answers: it carries the nonce, and they remove it."""
+
+_MISSING_SECONDS = 1.0
+"""A consumer that Kong does not have is looked for again after this long at the latest."""
+
+
+class Plugin:
+    """One instance of the plugin: Kong starts one for each configuration in each nginx worker."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        integration = Integration(config)
+        self._adapter = Adapter(integration)
+        self._consumers = Consumers(integration.settings.consumer_cache_seconds)
+
+    def access(self, kong: Any) -> None:
+        """From the PBX's request to the order that Kong will proxy, or to an answer."""
+        left = kong.ctx.shared.get(REQUEST)
+        decision = self._adapter.access(left, partial(self._consumers.find, kong))
+        if decision.identity is not None:
+            kong.client.authenticate(decision.identity.consumer, {"id": decision.identity.credential_id})
+        if isinstance(decision, Forward):
+            kong.ctx.shared.set(DECISION, _handed_to_guard(decision, left["nonce"]))
+        else:
+            _exit(kong, decision, left)
+
+    def response(self, kong: Any) -> None:
+        """From FutureSMS's answer to the PBX's. Kong skips this phase when nothing has answered."""
+        left = kong.yeastar.upstream_answer()
+        _exit(kong, self._adapter.response(left), left)
+
+
+class Consumers:
+    """Kong's consumers by name, remembered for `seconds`: Kong reads its database on each look-up."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._known: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
+
+    def find(self, kong: Any, username: str) -> Mapping[str, Any] | None:
+        """The consumer as Kong has it; None when it has none of that name."""
+        until, consumer = self._known.get(username, (0.0, None))
+        now = self._clock()
+        if now >= until:
+            consumer = kong.client.load_consumer(username, True)
+            seconds = self._seconds if consumer else min(self._seconds, _MISSING_SECONDS)
+            self._known[username] = (now + seconds, consumer)
+        return consumer
+
+
+def _handed_to_guard(forward: Forward, nonce: str) -> dict[str, Any]:
+    decision = {
+        "interface": INTERFACE,
+        "nonce": nonce,
+        "path": forward.path,
+        "body": forward.order.body,
+        "token": forward.token,
+        "consumer": forward.consumer,
+        "client_order_id": forward.order.client_order_id,
+    }
+    if forward.headers:
+        decision["headers"] = dict(forward.headers)
+    return decision
+
+
+def _exit(kong: Any, reply: Reply, left: Any) -> None:
+    headers = {"Content-Type": "application/json", **reply.headers}
+    nonce = left.get("nonce") if isinstance(left, dict) else None
+    if nonce:
+        headers[SIGNATURE] = nonce
+    kong.response.exit(reply.status, reply.body, headers)
