@@ -8,12 +8,12 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from . import processes, traffic
-from .load import Load, Measurement, Prepared, Request, prepare, start_instance
+from .load import Load, Measurement, Prepared, prepare, start_instance
 from .processes import BASELINE, OURS, SERVERS, PluginServer, plugin_server
 from .quiet import Patience
 
@@ -105,11 +105,6 @@ def compare(rounds: int, seconds: float, patience: Patience, report: Report) -> 
     ]
 
 
-def with_reader(requests: list[Request]) -> list[Request]:
-    """The same on a route with the reader of kong.yml."""
-    return [replace(request, has_reader=True) for request in requests]
-
-
 def kinds_of_request(rounds: int, seconds: float, patience: Patience, report: Report) -> list[Result]:
     """Our server at 16 connections, with counters here and in Redis, and with requests that are refused."""
     results = []
@@ -119,13 +114,10 @@ def kinds_of_request(rounds: int, seconds: float, patience: Patience, report: Re
         with plugin_server(OURS) as server:
             for kind, configuration, requests in (
                 ("accepted, local counters", here, everybody_new),
-                ("the same with the reader of kong.yml", here, prepare(with_reader(traffic.accepted()))),
                 ("accepted, counters in Redis", there, everybody_new),
                 ("accepted, 1 000 recipients", here, prepare(traffic.accepted(1000))),
                 ("verify", here, prepare(traffic.verify())),
-                ("verify with the reader", here, prepare(with_reader(traffic.verify()))),
                 ("refused: unknown key", here, prepare(traffic.refused_key())),
-                ("the same with the reader", here, prepare(with_reader(traffic.refused_key()))),
                 ("refused: invalid recipient", here, prepare(traffic.invalid_recipient())),
             ):
                 instance = start_instance(server.path, OURS, configuration)

@@ -44,8 +44,6 @@ class Request:
     upstream_body: bytes = b""
     expected_status: int | None = 200
     """Of the answer that the plugin is to give with `kong.response.exit`."""
-    has_reader: bool = False
-    """Whether the route has the reader of kong.yml, which hands the request over in one PDK call."""
 
     def value(self, method: str, arguments: Sequence[Any]) -> Any:
         """What Kong answers to a PDK call."""
@@ -63,23 +61,41 @@ class Request:
 
     def _values(self) -> dict[str, Any]:
         return {
-            "kong.request.get_header": _ByArgument(authorization=self.authorization),
-            "kong.nginx.get_var": _ByArgument(request=self.request_line),
-            "kong.nginx.get_ctx": _ByArgument(
-                yeastar_request=self._handed_over() if self.has_reader else None
-            ),
-            "kong.request.get_raw_body": self.body,
-            "kong.service.response.get_status": self.upstream_status,
-            "kong.service.response.get_raw_body": self.upstream_body,
+            "kong.ctx.shared.get": _ByArgument(yeastar_request=self._request_left()),
+            "kong.yeastar.upstream_answer": self._answer_left(),
         }
 
-    def _handed_over(self) -> dict[str, Any]:
-        read = {
+    def _request_left(self) -> dict[str, Any]:
+        left = {
+            **_LEFT,
             "line": self.request_line,
+            "scheme": "https",
+            "address": "192.0.2.7",
             "body": self.body.decode(),
-            "id": "831ad381b8f37f52da08e41d4b202eb5",
+            "body_bytes": len(self.body),
+            "service": {"protocol": "https", "host": "api.futuresms.example", "port": 443},
         }
-        return read if self.authorization is None else {**read, "authorization": self.authorization}
+        return left if self.authorization is None else {**left, "authorization": self.authorization}
+
+    def _answer_left(self) -> dict[str, Any]:
+        return {
+            **_LEFT,
+            "status": self.upstream_status,
+            "body": self.upstream_body.decode(),
+            "body_bytes": len(self.upstream_body),
+            "waited_ms": 1,
+            "carried": True,
+            "consumer": "acme-manila",
+            "client_order_id": "71b96bec16d54186d69054cfa3f3f95c",
+        }
+
+
+_LEFT = {
+    "interface": 1,
+    "version": "0.2.0",
+    "nonce": "831ad381b8f37f52da08e41d4b202eb5",
+    "id": "831ad381b8f37f52da08e41d4b202eb5",
+}
 
 
 class _ByArgument(dict[str, Any]):

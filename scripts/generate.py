@@ -1,4 +1,4 @@
-"""Writes what is derived: the reference parts of docs/, and the Lua of kong.yml in examples/ and in `yeastarctl`.
+"""Writes what is derived: the reference parts and the pictures of docs/.
 
 python scripts/generate.py            write
 python scripts/generate.py --check    say what is out of date, and exit with 1 if anything is
@@ -11,20 +11,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import excerpts
 import reference
 import setting_examples
 from pictures import PICTURES
-from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
-LUA = ROOT / "plugins/yeastarctl/check/lua"
 
 
 def outputs() -> Iterator[tuple[Path, str]]:
     """Every derived file and its text."""
-    yield from functions()
-    yield from excerpts.outputs()
     for name, picture in PICTURES.items():
         yield ROOT / f"docs/images/{name}.svg", picture().svg()
     yield _filled("configuration.md", settings=reference.configuration())
@@ -44,16 +39,6 @@ def _filled(page: str, **parts: str) -> tuple[Path, str]:
             raise SystemExit(f"{page} has no place for {name}")
         text = f"{before}{begin}\n{part}\n{end}{after.partition(end)[2]}"
     return path, text
-
-
-def functions() -> Iterator[tuple[Path, str]]:
-    """The Lua of kong.yml's reader and guard, a file a phase."""
-    configuration = YAML(typ="safe").load(ROOT / "kong.yml")
-    (route,) = configuration["services"][0]["routes"]
-    for plugin in route["plugins"]:
-        if plugin["name"] in ("pre-function", "post-function"):
-            for phase, (lua,) in plugin["config"].items():
-                yield LUA / f"{plugin['name']}.{phase}.lua", lua
 
 
 def main() -> int:

@@ -33,8 +33,7 @@ import yeastar_adapter
 from kong_plugin_server import PluginSpec, serve
 from kong_plugin_server.command_line import parse
 from yeastar_adapter import __version__
-from yeastar_adapter.call import SIGNATURE
-from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.handler import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
@@ -124,7 +123,7 @@ def main() -> int:
     error_response = (
         SERVICE_UNAVAILABLE.status,
         Refusal(SERVICE_UNAVAILABLE).body,
-        {"Content-Type": "application/json", **SIGNATURE},
+        {"Content-Type": "application/json"},
     )
     return serve(PluginSpec(RaisingPlugin, NAME, __version__, PRIORITY, SCHEMA, error_response))
 

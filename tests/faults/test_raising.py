@@ -22,6 +22,7 @@ from tests.harness.faults import PluginServer
 from tests.harness.gateway import ROOT
 from tests.harness.kong_yml import KongYml
 from tests.harness.pbx import Answer, Pbx, violations
+from tests.harness.reader import NONCE, answered, left
 from tests.harness.redis import RedisServer
 from tests.harness.stub import PASSWORD, USERNAME, StubServer
 from tests.unit.plugin_server.rpc_client import Worker
@@ -29,6 +30,7 @@ from tests.unit.plugin_server.rpc_client import Worker
 NAME = "yeastar-adapter"
 KEY = "ystr_test_acme_manila_0123456789"
 BASE = "/api/v1/integration/yeastar/sms"
+CONSUMER = {"id": "f70c4878", "username": "acme-manila"}
 MESSAGE = json.dumps({"from": "+63280000001", "to": "+639171234567", "text": "x"})
 
 
@@ -44,31 +46,32 @@ class Request:
     upstream: bytes = b'{"data": {"order_id": "SDPS1"}}'
     calls: list[str] = field(default_factory=list)
     """The PDK calls so far, without `kong.`."""
+    decision: dict[str, Any] | None = None
+    """What was left for the guard."""
 
     def value(self, method: str, arguments: list[Any]) -> Any:
         name = method.removeprefix("kong.")
         self.calls.append(name)
-        if name == "service.request.set_headers":
-            self.key = arguments[0]["Authorization"].removeprefix("Bearer ")
-        elif name == "service.request.set_raw_body":
-            self.body = arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0]
-        elif name == "nginx.get_ctx" and arguments == ["yeastar_request"] and self.reader:
-            return {"line": self.line, "authorization": f"Bearer {self.key}", "body": self.body, "id": "r-1"}
-        elif name == "nginx.get_var":
-            return {"request": self.line, "kong_request_id": "r-1"}.get(arguments[0])
+        if name == "ctx.shared.set":
+            [_, self.decision] = arguments
         return {
-            "request.get_header": f"Bearer {self.key}",
-            "request.get_raw_body": self.body.encode(),
-            "client.load_consumer": {"id": "f70c4878", "username": "acme-manila"},
-            "client.get_consumer": {"id": "f70c4878", "username": "acme-manila"},
-            "client.get_credential": {"id": "1"},
-            "service.response.get_status": self.status,
-            "service.response.get_raw_body": self.upstream,
+            "ctx.shared.get": self._left() if self.reader else None,
+            "yeastar.upstream_answer": self._answer(),
+            "client.load_consumer": CONSUMER,
         }.get(name)
+
+    def _left(self) -> dict[str, Any]:
+        known = {"consumer": CONSUMER, "credential": True}
+        return left(self.line, self.body.encode(), self.key, **known)
+
+    def _answer(self) -> dict[str, Any]:
+        order = self.decision or {}
+        token, body = order.get("token", ""), order.get("body", b"{}")
+        return answered(self.status, self.upstream, json.loads(body), token=token)
 
     @property
     def forwarded(self) -> bool:
-        return "service.request.set_path" in self.calls
+        return self.decision is not None
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ class Adapter(PluginServer):
             if method == "kong.response.exit":
                 status, body, headers = arguments
                 lower = {name.lower(): value for name, value in headers.items()}
-                assert lower.pop("x-yeastar-adapter") == "1"
+                signature = lower.pop("x-yeastar-adapter", None)
+                # The plugin server's own answer is not signed; the guard gives it the same form.
+                assert signature == NONCE or status == 500
                 found = Answer(status, lower, body.encode(), json.loads(body))
                 assert violations(found) == []
                 return found
@@ -158,7 +163,7 @@ COUNTED_IN_REDIS = {"rate_limit": {"policy": "redis", "fault_tolerant": True, "d
 ACCESS: dict[str, tuple[Callable[[], Request], dict[str, Any]]] = {
     "a message": (Request, {}),
     "a message, counted in Redis": (Request, COUNTED_IN_REDIS),
-    "a message, without the reader": (lambda: Request(reader=False), {}),
+    "a request without the reader": (lambda: Request(reader=False), {}),
     "a message that tells its quota": (
         Request,
         {"rate_limit": {"policy": "local", "day": 10**6, "hide_client_headers": False}},

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.session import MerchantSession
+from yeastar_adapter.handler import Plugin
 from yeastar_adapter.observability.logs import JsonFormatter, TextFormatter
-from yeastar_adapter.plugin import Plugin
 
 from tests.harness.gateway import Gateway
 from tests.harness.kong_yml import KongYml

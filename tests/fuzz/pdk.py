@@ -6,9 +6,10 @@ import contextlib
 import json
 from typing import Any
 
-from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.handler import Plugin
 
 from tests.harness.pbx import Answer, violations
+from tests.harness.reader import NONCE, answered, left
 
 KEY = "ystr_test_acme_manila_0123456789"
 SEND = "POST /api/v1/integration/yeastar/sms/sendmessage HTTP/1.1"
@@ -19,24 +20,33 @@ class Exited(BaseException):
 
 
 class Kong:
-    """One request. `line`, `authorization` and `body` are as the engine brings them: text where Kong sends text.
+    """One request, with reader and guard on its route. Text is as the engine brings it: what is not UTF-8 as lone
+    surrogates.
 
     `wait` is the `Retry-After` of FutureSMS's answer.
     """
 
-    def __init__(
-        self, line: str, body: Any, authorization: Any = f"Bearer {KEY}", *, reader: bool = True
-    ) -> None:
-        self.line, self.body, self.authorization, self.reader = line, body, authorization, reader
+    def __init__(self, line: str, body: Any, authorization: Any = f"Bearer {KEY}") -> None:
+        self.line, self.body, self.authorization = line, body, authorization
         self.status: Any = 202
         self.upstream_body: Any = b""
         self.wait: Any = None
-        self.path: str | None = None
-        self.headers: dict[str, str] = {}
+        self.decision: dict[str, Any] | None = None
         self.consumer: dict[str, Any] | None = None
-        self.credential: dict[str, Any] | None = None
         self.exits: list[tuple[int, str, dict[str, str]]] = []
         self.calls = 0
+
+    @property
+    def path(self) -> str | None:
+        """Where the order goes; None without one."""
+        return self.decision["path"] if self.decision else None
+
+    @property
+    def order(self) -> bytes:
+        """The order that the guard was handed."""
+        assert self.decision is not None
+        body: bytes = self.decision["body"]
+        return body
 
     def __getattr__(self, name: str) -> _Name:
         return _Name(self, name)
@@ -58,9 +68,8 @@ class Kong:
         """The plugin's own answer, which must be in the contract's form."""
         [(status, body, given)] = self.exits
         headers = {name.lower(): value for name, value in given.items()}
-        assert headers.pop("x-yeastar-adapter") == "1", (
-            "the guard would not know the answer for the adapter's"
-        )
+        signature = headers.pop("x-yeastar-adapter")
+        assert signature == NONCE, "the guard would not know the answer for the adapter's"
         assert all(value.isascii() and value.isprintable() for value in headers.values())
         answer = Answer(status, headers, body.encode("ascii"), json.loads(body))
         assert violations(answer) == []
@@ -72,59 +81,27 @@ class Kong:
         self.exits.append(arguments)  # type: ignore[arg-type]
         raise Exited
 
-    def do_response_set_headers(self, headers: dict[str, str]) -> None:
-        assert all(value.isascii() and value.isprintable() for value in headers.values())
+    def do_ctx_shared_get(self, name: str) -> Any:
+        assert name == "yeastar_request"
+        known = {"authorization": self.authorization} if self.authorization is not None else {}
+        return left(self.line, b"", body=self.body, body_bytes=len(self.body), **known)
 
-    def do_nginx_get_ctx(self, name: str) -> Any:
-        if name != "yeastar_request" or not self.reader:
-            return None
-        found = {"line": self.line, "authorization": self.authorization, "body": self.body, "id": "r-1"}
-        return {name: value for name, value in found.items() if value is not None}
+    def do_ctx_shared_set(self, name: str, decision: dict[str, Any]) -> None:
+        assert name == "yeastar_decision"
+        assert decision["nonce"] == NONCE
+        self.decision = decision
 
-    def do_nginx_get_var(self, name: str) -> Any:
-        return {"request": self.line, "kong_request_id": "r-1"}.get(name)
-
-    def do_request_get_header(self, name: str) -> Any:
-        return self.headers.get("Authorization", self.authorization)
-
-    def do_request_get_raw_body(self, _limit: int) -> Any:
-        return self.body
+    def do_yeastar_upstream_answer(self) -> Any:
+        order = self.decision or {}
+        changes = {"retry_after": self.wait, "token": order.get("token", ""), "body": self.upstream_body}
+        answer = answered(self.status, b"", json.loads(order.get("body", b"{}")))
+        return {**answer, **changes, "carried": self.decision is not None}
 
     def do_client_load_consumer(self, username: str, _by_name: bool) -> Any:
         return {"id": "f70c4878", "username": username}
 
     def do_client_authenticate(self, consumer: dict[str, Any], _credential: Any) -> None:
         self.consumer = consumer
-
-    def do_client_get_credential(self) -> Any:
-        return self.credential
-
-    def do_client_get_consumer(self) -> Any:
-        return self.consumer
-
-    def do_router_get_service(self) -> Any:
-        return {"protocol": "http", "host": "futuresms", "port": 8080}
-
-    def do_service_request_set_headers(self, headers: dict[str, str]) -> None:
-        self.headers |= headers
-
-    def do_service_request_set_raw_body(self, body: bytes) -> None:
-        self.body = body
-
-    def do_service_request_set_raw_query(self, _query: str) -> None:
-        pass
-
-    def do_service_request_set_path(self, path: str) -> None:
-        self.path = path
-
-    def do_service_response_get_status(self) -> Any:
-        return self.status
-
-    def do_service_response_get_raw_body(self) -> Any:
-        return self.upstream_body
-
-    def do_service_response_get_header(self, _name: str) -> Any:
-        return self.wait
 
 
 class _Name:

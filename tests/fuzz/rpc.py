@@ -9,6 +9,8 @@ from typing import Any
 import msgpack
 from hypothesis import strategies as st
 
+from tests.harness.reader import answered, left
+
 from . import bodies
 from .pdk import KEY, SEND
 
@@ -41,7 +43,7 @@ _message = json.dumps({"from": "+63280000001", "to": "+639171234567", "text": "x
 
 
 def _handed_over(line: Any, authorization: Any, body: Any) -> dict[str, Any]:
-    return {"line": line, "authorization": authorization, "body": body, "id": "r-1"}
+    return {**left(), "line": line, "authorization": authorization, "body": body}
 
 
 GOOD = _handed_over(SEND, f"Bearer {KEY}", _message)
@@ -61,16 +63,18 @@ _requests = st.one_of(
 )
 _consumers = st.one_of(st.just({"id": "f70c4878", "username": "acme-manila"}), values)
 
+_answers = st.one_of(
+    st.builds(answered, st.sampled_from([202, 401, 422, 429, 500])),
+    st.builds(
+        lambda name, value: {**answered(503), name: value}, st.sampled_from(sorted(answered(503))), values
+    ),
+    values,
+)
+
 ANSWERS: dict[str, st.SearchStrategy[Any]] = {
-    "kong.nginx.get_ctx": _requests,
-    "kong.nginx.get_var": st.one_of(st.just(SEND), values),
-    "kong.request.get_header": st.one_of(st.just(f"Bearer {KEY}"), values),
-    "kong.request.get_raw_body": st.one_of(st.just(_message.encode()), values),
+    "kong.ctx.shared.get": _requests,
     "kong.client.load_consumer": _consumers,
-    "kong.client.get_consumer": _consumers,
-    "kong.service.response.get_status": st.one_of(st.sampled_from([202, 401, 422, 429, 500]), values),
-    "kong.service.response.get_raw_body": st.one_of(st.just(b'{"data": {"order_id": "SDPS1"}}'), values),
-    "kong.service.response.get_header": st.one_of(st.just("7"), values),
+    "kong.yeastar.upstream_answer": _answers,
 }
 """What Kong, or somebody gone mad in its place, answers to a PDK call."""
 

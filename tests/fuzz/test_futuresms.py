@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from yeastar_adapter.futuresms.merchant import Account, LoginRefused, MerchantApi, Unreachable
-from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.handler import Plugin
 
 from tests.harness.gateway import EmbeddedGateway
 from tests.harness.pbx import Pbx
@@ -28,7 +28,7 @@ MESSAGE = b'{"from": "+63280000001", "to": "+639171234567", "text": "x"}'
 def test_an_answer_means_what_the_contract_says(
     plugin: Plugin, turn: int, status: int, body: bytes, wait: str | None, as_text: bool
 ) -> None:
-    kong = Kong(SEND, MESSAGE, reader=False).run(plugin, "access")
+    kong = Kong(SEND, as_kong_sends(MESSAGE)).run(plugin, "access")
     assert kong.path == "/api/v1/sms/sends"
     kong.status, kong.wait = status, wait
     kong.upstream_body = as_kong_sends(body) if as_text else body

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.handler import Plugin
 
 from . import bodies, oracle
 from .cases import cases, count
@@ -15,18 +15,18 @@ from .pdk import KEY, SEND, Kong, as_kong_sends
 
 
 @cases(short=150, long=40_000)
-@given(body=bodies.any_body(), reader=st.booleans())
+@given(body=bodies.any_body())
 def test_a_body_is_an_order_or_the_refusal_that_the_contract_names(
-    plugin: Plugin, turn: int, body: bytes, reader: bool
+    plugin: Plugin, turn: int, body: bytes
 ) -> None:
-    kong = Kong(SEND, as_kong_sends(body) if reader else body, reader=reader).run(plugin, "access")
+    kong = Kong(SEND, as_kong_sends(body)).run(plugin, "access")
     expected = oracle.of_body(body)
     if kong.path is None:
         assert kong.answer.code in expected
     else:
         assert oracle.ACCEPTED in expected
         assert kong.exits == []
-        message, order = json.loads(body), json.loads(kong.body)
+        message, order = json.loads(body), json.loads(kong.order)
         assert order.pop("client_order_id")
         assert order == {
             "phone_number": message["to"],
@@ -67,16 +67,15 @@ _authorizations = st.one_of(
 
 
 @cases(short=100, long=10_000)
-@given(line=_lines, authorization=_authorizations, reader=st.booleans())
+@given(line=_lines, authorization=_authorizations)
 def test_nothing_is_forwarded_without_the_key(
-    plugin: Plugin, turn: int, line: bytes, authorization: bytes | None, reader: bool
+    plugin: Plugin, turn: int, line: bytes, authorization: bytes | None
 ) -> None:
     body: Any = b'{"from": "+63280000001", "to": "+639171234567", "text": "x"}'
     kong = Kong(
         as_kong_sends(line) or "",
-        as_kong_sends(body) if reader else body,
+        as_kong_sends(body),
         as_kong_sends(authorization),
-        reader=reader,
     ).run(plugin, "access")
     given_key = (authorization or b"").partition(b" ")[2].strip(b" ")
     has_key = (

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from yeastar_adapter.call import Call
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.order import Order
-from yeastar_adapter.observability import requests as outcomes
 from yeastar_adapter.observability.counters import CONSUMERS, OTHER, RequestCounters
 from yeastar_adapter.observability.logs import FIELDS
-from yeastar_adapter.observability.requests import Fault
-from yeastar_adapter.plugin import answering
+from yeastar_adapter.observability.requests import Fault, RequestRecord, described
+from yeastar_adapter.request import Request, UpstreamAnswer
 from yeastar_adapter.translation import error_for
+from yeastar_adapter.yeastar.endpoints import Endpoint
 from yeastar_adapter.yeastar.errors import (
     AUTHENTICATION_FAILED,
     CATALOGUE,
@@ -33,54 +31,43 @@ ORDER = {
     "template_id": "TPL1001",
     "sender_id": "SID-1",
     "var": "Your table is ready",
-    "client_order_id": "71b96bec16d54186d69054cfa3f3f95c-ce846a031a9e0ea5",
+    "client_order_id": "71b96bec16d54186d69054cfa3f3f95c",
 }
 
 
-class Kong:
-    """Kong in the response phase. `asked`: the PDK calls that were made."""
-
-    def __init__(self, order: Any = ORDER, consumer: Any = None) -> None:
-        self.asked: list[str] = []
-        answers = {
-            "get_consumer": consumer if consumer is not None else {"id": "f70c", "username": "acme-manila"},
-            "get_raw_body": order if isinstance(order, bytes) else json.dumps(order).encode(),
-            "kong_request_id": "r-1",
-            "KONG_WAITING_TIME": 12,
-        }
-
-        def ask(name: str) -> Any:
-            self.asked.append(name)
-            return answers.get(name)
-
-        self.client = SimpleNamespace(get_consumer=lambda: ask("get_consumer"))
-        self.nginx = SimpleNamespace(get_var=ask, get_ctx=ask)
-        self.request = SimpleNamespace(get_raw_body=lambda most: ask("get_raw_body"))
-
-
-def early(line: str = f"POST {BASE}/sendmessage HTTP/1.1", consumer: str = "acme-manila") -> Call:
+def early(line: str = f"POST {BASE}/sendmessage HTTP/1.1", consumer: str = "acme-manila") -> RequestRecord:
     """A request in the access phase."""
-    call = Call(Kong(), {"line": line, "id": "r-1"})
-    call.consumer = consumer
-    return call
+    record = RequestRecord()
+    record.request = Request("n", "r-1", line)
+    record.consumer = consumer
+    return record
 
 
-def answered(answer: Answer, kong: Kong | None = None) -> Call:
+def answered(answer: Answer, order: Any = ORDER, consumer: str = "acme-manila") -> RequestRecord:
     """A request in the response phase."""
-    call = Call(kong or Kong())
-    call.answer = answer
-    return call
+    record = RequestRecord(Endpoint.SENDMESSAGE)
+    record.upstream = UpstreamAnswer(
+        "n",
+        "r-1",
+        answer.status,
+        waited_ms=12,
+        client_order_id=ORDER["client_order_id"],
+        order=b"" if answer.is_order else json.dumps(order).encode(),
+    )
+    record.consumer = consumer
+    record.answer = answer
+    return record
 
 
-def refused(call: Call, refusal: Refusal, fault: Fault | None = None) -> None:
-    outcomes.refused(call, refusal, fault)
+def refused(record: RequestRecord, refusal: Refusal, fault: Fault | None = None) -> None:
+    record.refused(refusal, fault)
 
 
 def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: RequestCounters) -> None:
-    call = early()
-    call.limiter_seconds, call.token_seconds = 0.0003, 0.2
-    outcomes.forwarded(call, Order("id", b""))
-    outcomes.sent(answered(Answer(202, "SDPS1")), Answer(202, "SDPS1"))
+    record = early()
+    record.limiter_seconds, record.token_seconds = 0.0003, 0.2
+    record.forwarded(Order("id", b""))
+    answered(Answer(202, "SDPS1")).sent()
     assert counts.forwarded == {"acme-manila": 1}
     assert counts.accepted == 1
     assert counts.accepted_last > 1_700_000_000
@@ -90,15 +77,8 @@ def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: Re
     assert counts.refused == {}
 
 
-def test_a_message_that_is_sent_asks_kong_nothing_for_the_sake_of_the_counts(counts: RequestCounters) -> None:
-    call = answered(Answer(202, "SDPS1"))
-    outcomes.sent(call, Answer(202, "SDPS1"))
-    outcomes.forwarded(early(), Order("id", b""))
-    assert call.kong.asked == []
-
-
 def test_a_verified_key_is_counted_by_consumer(counts: RequestCounters) -> None:
-    outcomes.verified(early())
+    early().verified()
     assert counts.verified == {"acme-manila": 1}
 
 
@@ -122,16 +102,6 @@ def test_a_refusal_is_counted_by_consumer_endpoint_code_and_fault(
 def test_a_stranger_has_no_name(counts: RequestCounters) -> None:
     refused(early(consumer=""), Refusal(AUTHENTICATION_FAILED, reason="the key is unknown"))
     assert counts.refused == {("", "sendmessage", "10004", "pbx"): 1}
-
-
-def test_without_the_reader_a_refused_key_costs_no_call_for_its_endpoint(
-    counts: RequestCounters, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.ERROR)
-    call = Call(Kong())
-    refused(call, Refusal(AUTHENTICATION_FAILED))
-    assert counts.refused == {("", "", "10004", "pbx"): 1}
-    assert call.kong.asked == []
 
 
 BEFORE = {
@@ -183,52 +153,24 @@ def test_what_futuresms_answers_tells_whose_fault_it_is(
     assert counts.answers == {(str(answer.status), code): 1}
 
 
-def test_what_reached_futuresms_past_the_plugin_is_the_gateways_fault(counts: RequestCounters) -> None:
-    refused(answered(Answer(401), Kong(b"", {})), Refusal(SERVICE_UNAVAILABLE))
-    assert counts.refused == {("", "sendmessage", "10007", "gateway"): 1}
-
-
 def test_a_handler_that_failed_is_the_gateways_fault_and_one_line(
     counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outcomes.failed(early())
+    early().failed()
     assert counts.refused == {("acme-manila", "sendmessage", "10007", "gateway"): 1}
     assert caplog.records[0].levelno == logging.ERROR
     assert facts(caplog)["request_id"] == "r-1"
     assert facts(caplog)["fault"] == "gateway"
 
 
-def test_what_no_handler_foresees_is_counted_and_left_to_the_plugin_server(counts: RequestCounters) -> None:
-    with pytest.raises(RuntimeError), answering(early()):
-        raise RuntimeError
-    assert counts.refused == {("acme-manila", "sendmessage", "10007", "gateway"): 1}
-
-
-def test_a_handler_that_failed_at_kong_is_logged_without_asking_kong(
-    counts: RequestCounters, caplog: pytest.LogCaptureFixture
-) -> None:
-    call = answered(Answer(202, "SDPS1"))
-    call.kong.nginx = None
-    outcomes.failed(call)
-    assert counts.answers == {("202", "10007"): 1}
-    assert facts(caplog)["code"] == "10007"
-
-
-def test_a_consumer_without_a_name_is_counted_by_its_id(counts: RequestCounters) -> None:
-    refused(
-        answered(Answer(503), Kong(consumer={"id": "f70c", "username": None})), Refusal(SERVICE_UNAVAILABLE)
-    )
-    assert [key[0] for key in counts.refused] == ["f70c"]
-
-
 def test_rejected_tokens_are_counted_however_the_request_ends(counts: RequestCounters) -> None:
     for answer in (Answer(202, "SDPS1"), Answer(403)):
-        call = answered(answer)
-        call.token_rejected = True
+        record = answered(answer)
+        record.token_rejected = True
         if answer.is_order:
-            outcomes.sent(call, answer)
+            record.sent()
         else:
-            refused(call, Refusal(NO_PERMISSION))
+            refused(record, Refusal(NO_PERMISSION))
     assert counts.tokens_rejected == 2
 
 
@@ -240,9 +182,9 @@ def test_odd_statuses_of_futuresms_make_no_series_of_their_own(counts: RequestCo
 
 def test_beyond_a_thousand_consumers_all_others_are_one(counts: RequestCounters) -> None:
     for number in range(CONSUMERS + 500):
-        outcomes.verified(early(consumer=f"pbx-{number}"))
-    outcomes.verified(early(consumer="pbx-3"))
-    outcomes.verified(early(consumer=""))
+        early(consumer=f"pbx-{number}").verified()
+    early(consumer="pbx-3").verified()
+    early(consumer="").verified()
     assert len(counts.verified) == CONSUMERS + 2
     assert counts.verified["pbx-3"] == 2
     assert counts.verified[OTHER] == 500
@@ -259,7 +201,7 @@ def test_a_refused_order_is_logged_with_all_that_an_operator_asks_for(
 ) -> None:
     caplog.set_level(logging.INFO)
     answer = Answer(422, "", "VALIDATION_ERROR", "", "var: at most 24 characters", "req_20261123_1")
-    refused(answered(answer), Refusal(INVALID_PARAMETER, reason=outcomes.described(answer)))
+    refused(answered(answer), Refusal(INVALID_PARAMETER, reason=described(answer)))
     assert caplog.records[0].getMessage() == "refused: FutureSMS answered 422 VALIDATION_ERROR"
     assert facts(caplog) == {
         "code": "10002",
@@ -282,9 +224,9 @@ def test_an_early_refusal_is_logged_with_what_was_known_by_then(
     counts: RequestCounters, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    call = early()
-    call.recipient, call.limiter_seconds, call.token_seconds = "+639171234567", 0.00123, 2.5
-    refused(call, Refusal(SERVICE_UNAVAILABLE, reason="FutureSMS cannot be reached"), Fault.FUTURESMS)
+    record = early()
+    record.recipient, record.limiter_seconds, record.token_seconds = "+639171234567", 0.00123, 2.5
+    refused(record, Refusal(SERVICE_UNAVAILABLE, reason="FutureSMS cannot be reached"), Fault.FUTURESMS)
     assert caplog.records[0].levelno == logging.WARNING
     assert facts(caplog) == {
         "code": "10007",
@@ -304,7 +246,7 @@ def test_an_accepted_order_is_logged_with_its_ids_when_that_is_wanted(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     answer = Answer(202, "SDPS1")
-    outcomes.sent(answered(answer), answer)
+    answered(answer).sent()
     found = facts(caplog)
     assert found["order_id"] == "SDPS1"
     assert found["client_order_id"] == ORDER["client_order_id"]
@@ -326,8 +268,7 @@ def test_what_futuresms_says_in_prose_is_not_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     answer = Answer(422, "", said, said, said, said + " ")
-    order = {**ORDER, "client_order_id": said, said: said}
-    refused(answered(answer, Kong(order)), Refusal(INVALID_PARAMETER, reason=outcomes.described(answer)))
+    refused(answered(answer, {**ORDER, said: said}), Refusal(INVALID_PARAMETER, reason=described(answer)))
     line = f"{caplog.records[0].getMessage()} {facts(caplog)}"
     assert said not in line
     assert len(line) < 1000
