@@ -24,7 +24,7 @@ def main() -> None:
     from kong_pdk.cli import start_dedicated_server
     from yeastar_adapter import __version__
     from yeastar_adapter.call import Call
-    from yeastar_adapter.plugin import Plugin
+    from yeastar_adapter.handler import Plugin
     from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 
     send_exit = Call._exit

@@ -80,8 +80,6 @@ class Adapter:
         if record.endpoint is Endpoint.VERIFY:
             record.verified()
             return Reply(200, VERIFIED, quota, record.identity)
-        if request.body is None:
-            raise Refusal(INVALID_PARAMETER, f"the body is too long: {request.body_bytes} bytes")
         message = Message.parse(request.body, MessageRules(self._settings.recipient_check))
         record.recipient = message.recipient
         if consumer.merchant is None:

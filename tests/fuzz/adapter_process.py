@@ -19,7 +19,7 @@ if __name__ == "__main__":
 from kong_plugin_server import Limits, PluginSpec, serve
 from yeastar_adapter import __version__
 from yeastar_adapter.call import SIGNATURE
-from yeastar_adapter.plugin import Plugin
+from yeastar_adapter.handler import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from yeastar_adapter.futuresms.session import MerchantSession
+from yeastar_adapter.handler import Plugin
 from yeastar_adapter.limits import LocalLimiter
 from yeastar_adapter.observability.exporter import Address
-from yeastar_adapter.plugin import Plugin
 from yeastar_adapter.settings import ConfigurationError, Settings
 
 from . import configurations
