@@ -1,6 +1,6 @@
 """The plugin as Kong sees it: a handler for each phase, which asks the reader, decides, and carries the decision out.
 
-A phase costs one PDK call to read, one to make the consumer known, and one to carry out.
+A phase costs one PDK call to read and one to carry out. `kong.yeastar` is of yeastar-reader.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from .decision import Forward, Reply
 from .integration import Integration
 from .plugin import Adapter
-from .request import DECISION, INTERFACE, REQUEST
+from .request import INTERFACE, REQUEST
 
 SIGNATURE = "X-Yeastar-Adapter"
 """The header by which reader and guard know the adapter's own answers: it carries the nonce, and they remove it."""
@@ -34,12 +34,12 @@ class Plugin:
         """From the PBX's request to the order that Kong will proxy, or to an answer."""
         left = kong.ctx.shared.get(REQUEST)
         decision = self._adapter.access(left, partial(self._consumers.find, kong))
+        if isinstance(decision, Forward):
+            kong.yeastar.forward(_for_the_guard(decision, left["nonce"]))
+            return
         if decision.identity is not None:
             kong.client.authenticate(decision.identity.consumer, {"id": decision.identity.credential_id})
-        if isinstance(decision, Forward):
-            kong.ctx.shared.set(DECISION, _handed_to_guard(decision, left["nonce"]))
-        else:
-            _exit(kong, decision, left)
+        _exit(kong, decision, left)
 
     def response(self, kong: Any) -> None:
         """From FutureSMS's answer to the PBX's. Kong skips this phase when nothing has answered."""
@@ -66,7 +66,7 @@ class Consumers:
         return consumer
 
 
-def _handed_to_guard(forward: Forward, nonce: str) -> dict[str, Any]:
+def _for_the_guard(forward: Forward, nonce: str) -> dict[str, Any]:
     decision = {
         "interface": INTERFACE,
         "nonce": nonce,
@@ -76,6 +76,9 @@ def _handed_to_guard(forward: Forward, nonce: str) -> dict[str, Any]:
         "consumer": forward.consumer,
         "client_order_id": forward.order.client_order_id,
     }
+    if forward.identity is not None:
+        decision["authenticated"] = forward.identity.consumer
+        decision["credential_id"] = forward.identity.credential_id
     if forward.headers:
         decision["headers"] = dict(forward.headers)
     return decision

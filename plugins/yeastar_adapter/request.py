@@ -15,8 +15,7 @@ INTERFACE = 1
 """The agreement between reader, adapter and guard, whatever the release of each."""
 
 REQUEST = "yeastar_request"
-DECISION = "yeastar_decision"
-"""Keys in `kong.ctx.shared`: what the reader leaves for the adapter, and the adapter for the guard."""
+"""Key in `kong.ctx.shared` of what the reader leaves for the adapter."""
 
 
 @dataclass(slots=True, eq=False)

@@ -52,8 +52,8 @@ class Request:
     def value(self, method: str, arguments: list[Any]) -> Any:
         name = method.removeprefix("kong.")
         self.calls.append(name)
-        if name == "ctx.shared.set":
-            [_, self.decision] = arguments
+        if name == "yeastar.forward":
+            [self.decision] = arguments
         return {
             "ctx.shared.get": self._left() if self.reader else None,
             "yeastar.upstream_answer": self._answer(),

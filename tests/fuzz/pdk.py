@@ -86,8 +86,7 @@ class Kong:
         known = {"authorization": self.authorization} if self.authorization is not None else {}
         return left(self.line, b"", body=self.body, body_bytes=len(self.body), **known)
 
-    def do_ctx_shared_set(self, name: str, decision: dict[str, Any]) -> None:
-        assert name == "yeastar_decision"
+    def do_yeastar_forward(self, decision: dict[str, Any]) -> None:
         assert decision["nonce"] == NONCE
         self.decision = decision
 

@@ -177,7 +177,7 @@ class Conversation:
             lower.pop("x-yeastar-adapter", None)
             assert violations(Answer(status, lower, body.encode(), json.loads(body))) == []
             return
-        if method == "kong.ctx.shared.set":
+        if method == "kong.yeastar.forward":
             assert event.has_key
         event.answer = answer
         self.waiting.append(event)

@@ -21,7 +21,8 @@ local ORDER_HEADERS = {
 }
 
 local YeastarGuard = {
-  PRIORITY = -1000,
+  -- post-function, the last of the bundled ones, has -1000.
+  PRIORITY = -2000,
   VERSION = VERSION,
 }
 
@@ -33,13 +34,14 @@ end
 
 
 -- Why there is nothing to carry out, or nil.
-local function objection(state, decision)
+local function objection(state)
   if not state then
     return "yeastar-reader has not run: it is missing or disabled on this route"
   end
   if state.interface ~= INTERFACE then
     return of_another_version("yeastar-reader", state.interface)
   end
+  local decision = state.decision
   if type(decision) ~= "table" then
     return "yeastar-adapter has decided nothing: its plugin server is down or hangs, "
       .. "or the plugin is missing or disabled on this route"
@@ -55,18 +57,17 @@ end
 
 function YeastarGuard:access()
   local state = exchange.current()
-  local shared = kong.ctx.shared
-  local decision = shared.yeastar_decision
-  local reason = objection(state, decision)
+  local reason = objection(state)
   if reason then
     kong.log.err("refused: ", reason)
     return answer.exit(500)
   end
 
+  local decision = state.decision
   state.guarded = true
   state.carried = decision
-  -- The key and the token are nothing for the plugins that log.
-  shared.yeastar_request, shared.yeastar_decision = nil, nil
+  -- The key is nothing for the plugins that log.
+  kong.ctx.shared.yeastar_request = nil
 
   forwarding.release(state)
   local request = kong.service.request

@@ -125,7 +125,6 @@ def test_a_body_that_the_reader_did_not_hand_over_is_too_long() -> None:
     request = left(key=KEY)
     decision = access({**request, "body": None, "body_bytes": 70000})
     assert code(decision) == "10002"
-    assert "70000" in decision.body  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
