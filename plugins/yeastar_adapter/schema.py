@@ -179,7 +179,7 @@ SCHEMA: list[Field] = [
                         "type": "string",
                         "default": "/api/v1/sms/sends",
                         "starts_with": "/",
-                        "description": "Path of the order call. The guard in kong.yml knows it too.",
+                        "description": "Path of the order call.",
                     }
                 },
                 {"template_id": _TEMPLATE_ID},

@@ -33,6 +33,7 @@ class Kong:
         self.wait: Any = None
         self.decision: dict[str, Any] | None = None
         self.consumer: dict[str, Any] | None = None
+        self.credential = False
         self.exits: list[tuple[int, str, dict[str, str]]] = []
         self.calls = 0
 
@@ -83,7 +84,8 @@ class Kong:
 
     def do_ctx_shared_get(self, name: str) -> Any:
         assert name == "yeastar_request"
-        known = {"authorization": self.authorization} if self.authorization is not None else {}
+        known: dict[str, Any] = {"authorization": self.authorization} if self.authorization is not None else {}
+        known |= {"consumer": self.consumer, "credential": self.credential}
         return left(self.line, b"", body=self.body, body_bytes=len(self.body), **known)
 
     def do_yeastar_forward(self, decision: dict[str, Any]) -> None:

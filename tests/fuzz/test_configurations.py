@@ -49,7 +49,7 @@ def test_a_configuration_works_or_is_refused_in_words(
         return
     kong = Kong(SEND, MESSAGE)
     kong.consumer = {"id": "1", "username": "acme-manila"}
-    kong.credential = {"id": "2"}
+    kong.credential = True
     kong.run(Plugin(config), "access")
     if kong.path is None:
         answer = kong.answer
@@ -65,7 +65,7 @@ def test_a_configuration_works_or_is_refused_in_words(
     assert owner is not None
     assert owner.enabled
     assert owner.merchant is not None
-    order = json.loads(kong.body)
+    order = json.loads(kong.order)
     for value in (order["sender_id"], order["template_id"], owner.merchant.username, owner.merchant.password):
         assert value.strip()
     assert owner.order is not None
