@@ -84,7 +84,9 @@ class Kong:
 
     def do_ctx_shared_get(self, name: str) -> Any:
         assert name == "yeastar_request"
-        known: dict[str, Any] = {"authorization": self.authorization} if self.authorization is not None else {}
+        known: dict[str, Any] = (
+            {"authorization": self.authorization} if self.authorization is not None else {}
+        )
         known |= {"consumer": self.consumer, "credential": self.credential}
         return left(self.line, b"", body=self.body, body_bytes=len(self.body), **known)
 
