@@ -150,7 +150,7 @@ class Lua:
         )
         self._compile, self._method = prelude["compile"], prelude["method"]
         self._as_array, self._is_array, self._null = prelude["as_array"], prelude["is_array"], prelude["null"]
-        self._load_plugin = prelude["load_plugin"]
+        self._load_plugin, self._named = prelude["load_plugin"], prelude["named"]
         self.new_request = prelude["new_request"]
 
     def compile(self, code: str) -> Chunk:
@@ -170,6 +170,14 @@ class Lua:
     def method(self, handler: Any, name: str, config: Any) -> Chunk | None:
         """`handler:name(config)`, ready to run; None for a handler without it."""
         call = self._method(handler, name, config)
+        return Chunk(self, call) if call is not None else None
+
+    def named(self, path: str, args: list[Any]) -> Chunk | None:
+        """The call of a function that a Lua plugin has put under `kong`, such as `kong.yeastar.forward`.
+
+        A plugin server names it as it names a function of the PDK. None where there is none.
+        """
+        call = self._named(path, self.to_lua(args))
         return Chunk(self, call) if call is not None else None
 
     def call(self, function: Any, *args: Any) -> tuple[Any, ...]:

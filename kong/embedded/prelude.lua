@@ -449,6 +449,20 @@ local function method(handler, name, conf)
   end)
 end
 
+-- named(path, args) → run, for a function that a plugin has put under `kong`; nil where there is none.
+local function named(path, args)
+  local found = { kong = kong }
+  for part in path:gmatch("[%w_]+") do
+    found = type(found) == "table" and rawget(found, part)
+  end
+  if type(found) ~= "function" then
+    return nil
+  end
+  return runner(function()
+    return found(unpack(args, 1, table.maxn(args)))
+  end)
+end
+
 -- What crosses between Lua and the gateway.
 
 local function as_array(t)
@@ -464,6 +478,7 @@ return {
   new_request = new_request,
   load_plugin = load_plugin,
   method = method,
+  named = named,
   as_array = as_array,
   is_array = is_array,
   null = null,

@@ -322,12 +322,14 @@ class Event:
         try:
             if function is None and method == "kong.log" and args:  # a table, but one that can be called
                 function = FUNCTIONS["kong.log.notice"]
-            if function is None:
+            if function is not None:
+                data = result(method, invoke(exchange, function, args))
+            elif (of_a_plugin := exchange.worker.lua.named(method, args)) is not None:
+                data = result(method, of_a_plugin.run(exchange))
+            else:
                 _check_name(method)
                 exchange.worker.log.error(f"[{exchange.plugin.name}] could not find pdk method: {method}")
                 data = None
-            else:
-                data = result(method, invoke(exchange, function, args))
             payload = {"EventId": self._event_id}
             if data is not None:
                 payload["Data"] = data

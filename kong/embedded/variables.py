@@ -192,6 +192,7 @@ _CONTEXT: dict[str, Callable[[Exchange], Any]] = {
     "KONG_WAITING_TIME": lambda e: e.waiting_time,
     "authenticated_consumer": lambda e: e.consumer,
     "authenticated_credential": lambda e: e.credential,
+    "balancer_data": lambda e: _target(e),
     "buffered_body": lambda e: e.service_body,
     "buffered_headers": lambda e: _captured_headers(e),
     "buffered_status": lambda e: e.service_status,
@@ -203,6 +204,17 @@ _CONTEXT: dict[str, Callable[[Exchange], Any]] = {
     "service": lambda e: e.service.as_dict() if e.service is not None else None,
     "workspace": lambda e: e.worker.workspace_id,
 }
+
+
+def _target(exchange: Exchange) -> dict[str, Any] | None:
+    """Where the request goes, as far as Kong's `balancer_data` says it. A copy: `kong.service.set_target` changes it."""
+    if "__target" in exchange.ctx:
+        host, port = exchange.ctx["__target"]
+    elif exchange.service is not None:
+        host, port = exchange.service.host, exchange.service.port
+    else:
+        return None
+    return {"host": host, "port": port}
 
 
 # Entries of `ngx.ctx` that Kong, and this gateway in its place, keeps for itself.

@@ -286,6 +286,7 @@ def set_target(exchange: Exchange, host: Any = None, port: Any = None, *_: Any) 
     if not 0 <= port <= 65535:
         raise LuaError(f"port must be an integer between 0 and 65535: given {tostring(port)}")
     exchange.ctx["__target"] = (text(host), int(port))
+    exchange.upstream_host = text(host)
 
 
 @pdk("kong.service.set_upstream", BEFORE_OR_BALANCER)

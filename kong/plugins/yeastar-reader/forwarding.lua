@@ -23,7 +23,8 @@ end
 function _M.release(state)
   local target = ngx.ctx.balancer_data
   if target.host == NOWHERE and target.port == NO_PORT then
-    target.host, target.port, ngx.var.upstream_host = state.host, state.port, state.upstream_host
+    kong.service.set_target(state.host, state.port)
+    ngx.var.upstream_host = state.upstream_host
   end
 end
 
