@@ -25,6 +25,9 @@ PLAIN_KEY_AT_LEAST = 20
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
 
+# Visible ASCII without what begins a query or a fragment.
+_PATH = re.compile(r"/[!-\"$->@-~]*")
+
 # What an order always has: the text cannot go into one of these.
 _ORDER_FIELDS = frozenset({"phone_number", "template_id", "sender_id", "client_order_id", "dlr_address"})
 
@@ -163,10 +166,15 @@ class _Reading:
             value = order.get(name)
             if value is not None and not _is_unicode(value):
                 raise ConfigurationError(f"order.{name} {_flaw(value)}")
+        path = order.get("path", "/api/v1/sms/sends")
+        if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise ConfigurationError(
+                f"order.path: {path!r} is not a plain path; write it as FutureSMS documents it, without a query"
+            )
         if not self._present(username, "template_id", order) or merchant is None:
             return None
         return OrderForm(
-            path=order.get("path", "/api/v1/sms/sends"),
+            path=path,
             template_id=order["template_id"],
             text_field=text_field,
             dlr_address=order.get("dlr_address"),
