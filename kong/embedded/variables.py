@@ -207,7 +207,7 @@ _CONTEXT: dict[str, Callable[[Exchange], Any]] = {
 
 
 def _target(exchange: Exchange) -> dict[str, Any] | None:
-    """Where the request goes, as far as Kong's `balancer_data` says it. A copy: `kong.service.set_target` changes it."""
+    """Where the request goes, as Kong's `balancer_data` says it. A copy: `kong.service.set_target` changes it."""
     if "__target" in exchange.ctx:
         host, port = exchange.ctx["__target"]
     elif exchange.service is not None:
