@@ -369,6 +369,8 @@ do
     end,
   })
 end
+local kongs_own = {}
+for name in pairs(kong) do kongs_own[name] = true end
 _G.kong = strict_tree("kong", kong)
 
 local preload = package.preload
@@ -451,6 +453,10 @@ end
 
 -- named(path, args) → run, for a function that a plugin has put under `kong`; nil where there is none.
 local function named(path, args)
+  local of_a_plugin = path:match("^kong%.([%w_]+)%.")
+  if not of_a_plugin or kongs_own[of_a_plugin] then
+    return nil
+  end
   local found = { kong = kong }
   for part in path:gmatch("[%w_]+") do
     found = type(found) == "table" and rawget(found, part)

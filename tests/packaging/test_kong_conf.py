@@ -22,6 +22,7 @@ VERIFIED = {
     "db_update_frequency": "5",
     "headers": "server_tokens, latency_tokens, X-Kong-Request-Id",
     "log_level": "notice",
+    "lua_package_path": "./?.lua;./?/init.lua;",
     "nginx_http_client_body_buffer_size": "8k",
     "nginx_http_client_max_body_size": "0",
     "nginx_http_lua_socket_read_timeout": "60s",
