@@ -9,7 +9,7 @@ from typing import Any
 
 from .limits import Limits
 from .metrics import Metrics
-from .rpc import MULTIPLEXED, NOTIFICATION, REQUEST, decode, decoder
+from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, NOTIFICATION, REQUEST, decode, decoder
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Connection:
         "_write_watcher",
         "closed",
         "latest",
-        "multiplexed",
+        "peer",
     )
 
     def __init__(
@@ -73,8 +73,8 @@ class Connection:
         self._watcher = loop.io(sock.fileno(), 1)
         self._watcher.start(self._readable)
         self.closed = False
-        self.multiplexed = False
-        """Whether a request may come before the one before it is answered."""
+        self.peer: str | None = None
+        """Which server's it is: `FROM_NEW_SERVER`, `FROM_OLD_SERVER`, None for Kong's."""
         self.latest: Any = None
         """The id of the last request."""
 
@@ -129,7 +129,8 @@ class Connection:
                     self._failed(self, message_id, arguments, method, failure)
                 return
             if len(message) == 3 and message[0] == NOTIFICATION:
-                self.multiplexed = self.multiplexed or message[1] == MULTIPLEXED
+                if message[1] in (FROM_NEW_SERVER, FROM_OLD_SERVER):
+                    self.peer = message[1]
                 return
         self._refuse("not a request")
 
@@ -157,6 +158,11 @@ class Connection:
             self._unsent += data[sent:]
             self._write_watcher.start(self._writable)
         return True
+
+    @property
+    def multiplexed(self) -> bool:
+        """Whether a request may come before the one before it is answered."""
+        return self.peer is not None
 
     @property
     def is_silent(self) -> bool:

@@ -16,9 +16,10 @@ from typing import Any
 
 import msgpack
 
-MULTIPLEXED = "multiplexed"
-"""The notification that requests on this connection do not wait for each other. Kong's never comes with
-it."""
+FROM_NEW_SERVER = "multiplexed"
+FROM_OLD_SERVER = "multiplexed, from the old server"
+"""Notifications that requests on this connection do not wait for each other, and come from another plugin server: the
+one that has taken this one's place, or the one whose place this one has taken. Kong's never comes with them."""
 
 IDENTIFY = "server.Identify"
 """What one plugin server asks another: `{"Pid": process id, "Gateway": process id of what it was started by}`. Kong

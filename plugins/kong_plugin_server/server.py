@@ -26,8 +26,8 @@ from .pdk import PDKError
 from .plugin_spec import PluginSpec
 from .process_tree import is_nginx_master, nginx_master
 from .redaction import Redactor
-from .rpc import IDENTIFY, error, result
-from .takeover import NewServer, OldServer, TakeoverRule
+from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, error, result
+from .takeover import NewServer, OldServer, OtherServer, TakeoverRule
 from .watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,8 @@ class Server:
             if other is None:
                 self._listen_again()
             else:
-                self._leave_to(NewServer(other, self._hub.loop, self._check_path))
+                new_server = NewServer(other, self._hub.loop, self.limits.max_message_bytes, self._check_path)
+                self._leave_to(new_server)
 
     def _leave_to(self, new_server: NewServer | None) -> None:
         """Watch a server that has taken the path, or none."""
@@ -187,8 +188,9 @@ class Server:
         on a connection that was closed is lost.
         """
         busy = self.events.connections() | self._starting
-        if self._old_server is not None:
-            busy |= self._old_server.waiting_connections()
+        for server in (self._old_server, self._new_server):
+            if server is not None:
+                busy |= server.waiting_connections()
         latest = {connection: connection.latest for connection in self.connections}
         for connection in self.connections - busy:
             rests = all(seen.get(connection, NEW) == connection.latest for seen in self._latest)
@@ -299,7 +301,13 @@ class Server:
         self, connection: Connection, message_id: Any, arguments: Any, method: Any, failure: Exception
     ) -> None:
         """Kong must have an answer, or it waits."""
-        if isinstance(failure, UnknownEvent) and self._sent_on(connection, message_id, method, arguments):
+        if isinstance(failure, UnknownEvent) and self._forward(
+            connection, message_id, method, arguments, [*self._older(connection), *self._newer(connection)]
+        ):
+            return
+        if isinstance(failure, UnknownInstance) and self._forward(
+            connection, message_id, method, arguments, self._newer(connection)
+        ):
             return
         if isinstance(failure, (UnknownInstance, UnknownEvent, PDKError)):
             message = str(failure)
@@ -311,9 +319,35 @@ class Server:
         log.warning("%s: %s", method, message)
         connection.send(error(message_id, message))
 
-    def _sent_on(self, connection: Connection, message_id: Any, method: str, arguments: Any) -> bool:
-        old_server = self._old_server
-        return old_server is not None and old_server.forward(connection, message_id, method, arguments)
+    def _older(self, connection: Connection) -> list[OtherServer]:
+        """The server before this one, for a request that does not come from there."""
+        old = self._old_server
+        return [old] if old is not None and connection.peer != FROM_OLD_SERVER else []
+
+    def _newer(self, connection: Connection) -> list[OtherServer]:
+        """The server that has taken this one's place, for a request that does not come from there."""
+        new = self._new_server
+        return [new] if new is not None and new.serves and connection.peer != FROM_NEW_SERVER else []
+
+    def _forward(
+        self, connection: Connection, message_id: Any, method: str, arguments: Any, servers: list[OtherServer]
+    ) -> bool:
+        """Send a request on to the first of `servers` that takes it, and to the next when that does not know the event.
+        False when none takes it."""
+        for index, server in enumerate(servers):
+            further = servers[index + 1 :]
+
+            def reply(failure: Any, value: Any, further: list[OtherServer] = further) -> None:
+                if failure is None:
+                    connection.send(result(message_id, value))
+                elif "not found" not in str(failure) or not self._forward(
+                    connection, message_id, method, arguments, further
+                ):
+                    connection.send(error(message_id, failure))
+
+            if server.forward(connection, method, arguments, reply):
+                return True
+        return False
 
     def _handle_event(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         event = arguments[0]
@@ -334,6 +368,8 @@ class Server:
     def _start_instance(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         request = arguments[0]
         self._check_name(request["Name"])
+        if self._forward(connection, message_id, "plugin.StartInstance", arguments, self._newer(connection)):
+            return
         config = json.loads(request["Config"])
         # In a greenlet of its own: what a plugin does with its configuration may have to wait for something.
         greenlet(self._make_instance, self._hub).switch(connection, message_id, config)

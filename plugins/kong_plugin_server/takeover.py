@@ -2,14 +2,16 @@
 
 The new server takes the path only from a server of the same gateway (`TakeoverRule`). Kong's old workers finish
 their requests meanwhile; what they open is a connection to the new server, and one of them may bring a step for an
-event of the old one. Such a step goes on to the old server, and its answer back (`OldServer`). The old server counts
-on the new one only when that has answered (`NewServer`).
+event of the old one. Such a step goes on to the old server, and its answer back (`OldServer`).
+
+The old server counts on the new one only when that has answered. From then on what Kong begins anew on a connection
+that it still has to the old server goes on to the new one (`NewServer`): else workers that have connections to both
+would start their instances at each of them again and again.
 """
 
 from __future__ import annotations
 
 import _socket
-import contextlib
 import logging
 import select
 import socket
@@ -22,7 +24,7 @@ from gevent.monkey import get_original
 
 from .connection import READ_BYTES, Connection
 from .process_tree import exists, gateway_of
-from .rpc import IDENTIFY, MULTIPLEXED, decoder, encode, error, result
+from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, decoder, encode
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class TakeoverRule:
         """Ask the other server, and the operating system where it does not answer. Holds up the whole process."""
         pid = peer_pid(connection)
         try:
-            connection.send(encode([2, MULTIPLEXED, []]) + _QUESTION)
+            connection.send(encode([2, FROM_NEW_SERVER, []]) + _QUESTION)
             answer = _answer(connection, self._patience)
         except OSError:
             answer = {}
@@ -113,24 +115,27 @@ def _answer(connection: _socket.socket, seconds: float) -> dict[str, Any]:
     return {}
 
 
-class OldServer:
-    """The connection to the server whose path this one has taken, for everything that is sent on to it."""
+Reply = Callable[[Any, Any], object]
+"""Is called with the other server's answer: error and result, one of them None."""
+
+
+class OtherServer:
+    """A connection to another server of the same Kong, for requests that are sent on to it."""
 
     def __init__(self, sock: _socket.socket, loop: Any, message_bytes: int) -> None:
         self._socket = sock
         self._decoder = decoder(message_bytes)
-        self._waiting: dict[int, tuple[Connection, Any]] = {}
+        self._waiting: dict[int, tuple[Connection, Reply]] = {}
         self._next_id = 1
-        self._closed = False
+        self.closed = False
         self._watcher = loop.io(sock.fileno(), 1)
         self._watcher.start(self._readable)
 
-    def forward(self, connection: Connection, message_id: Any, method: str, arguments: Any) -> bool:
-        """Send a request on, to be answered on its connection later. False when nobody is there to take
-        it."""
-        if self._closed:
+    def forward(self, connection: Connection, method: str, arguments: Any, reply: Reply) -> bool:
+        """Send a request on that came on a connection. False when nobody is there to take it."""
+        if self.closed:
             return False
-        self._waiting[self._next_id] = (connection, message_id)
+        self._waiting[self._next_id] = (connection, reply)
         sent = self._send(encode([0, self._next_id, method, arguments]))
         if not sent:
             self._waiting.pop(self._next_id, None)
@@ -164,58 +169,54 @@ class OldServer:
         try:
             self._decoder.feed(chunk)
             for _, message_id, failure, value in self._decoder:
-                if message_id == 0:  # the answer to `_QUESTION`, too late
-                    continue
-                connection, asked = self._waiting.pop(message_id)
-                connection.send(error(asked, failure) if failure is not None else result(asked, value))
+                if message_id == 0:
+                    self._identified()
+                else:
+                    _, reply = self._waiting.pop(message_id)
+                    reply(failure, value)
         except Exception as problem:  # noqa: BLE001 - it talks nonsense: do without it
-            log.warning("the server before this one is not understood: %s", type(problem).__name__)
+            log.warning("another server is not understood: %s", type(problem).__name__)
             self.close()
 
+    def _identified(self) -> None:
+        """The answer to `_QUESTION` has come."""
+
     def close(self) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._watcher.stop()
         self._watcher.close()
         self._socket.close()
-        for connection, message_id in self._waiting.values():
-            connection.send(error(message_id, "the plugin server of this event is gone"))
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, {}
+        for _, reply in waiting.values():
+            reply("the plugin server of this event is gone", None)
 
 
-class NewServer:
-    """A connection to the server that has taken this one's path, held to notice when it serves and when it ends."""
+class OldServer(OtherServer):
+    """The server whose path this one has taken."""
 
-    def __init__(self, sock: _socket.socket, loop: Any, on_change: Callable[[], object]) -> None:
-        self._socket = sock
+
+class NewServer(OtherServer):
+    """The server that has taken this one's path."""
+
+    def __init__(
+        self, sock: _socket.socket, loop: Any, message_bytes: int, on_change: Callable[[], object]
+    ) -> None:
+        """on_change: called when it has begun to serve, and when it has ended then."""
+        super().__init__(sock, loop, message_bytes)
         self._on_change = on_change
         self.serves = False
         """It has answered: Kong is in good hands."""
-        self.closed = False
-        self._watcher = loop.io(sock.fileno(), 1)
-        self._watcher.start(self._readable)
-        with contextlib.suppress(OSError):
-            sock.send(_QUESTION)
+        self._send(encode([2, FROM_OLD_SERVER, []]) + _QUESTION)
 
-    def _readable(self) -> None:
-        try:
-            answered = bool(self._socket.recv(ANSWER_BYTES))
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            answered = False
-        if answered:
-            log.info("another server serves at the socket's path")
-            self.serves = True
-        else:
-            self.close()
+    def _identified(self) -> None:
+        log.info("another server serves at the socket's path")
+        self.serves = True
         self._on_change()
 
     def close(self) -> None:
-        if not self.closed:
-            self.closed = True
+        super().close()
+        if self.serves:
             self.serves = False
-            self._watcher.stop()
-            self._watcher.close()
-            self._socket.close()
+            self._on_change()

@@ -22,7 +22,7 @@ from kong_plugin_server.process_tree import is_nginx_master, nginx_master
 
 from .conftest import COMMAND, ROOT, PluginProcess, eventually
 from .kong import Kong
-from .rpc_client import PATIENCE, ConnectionClosed, asked
+from .rpc_client import PATIENCE, ConnectionClosed, RpcError, Worker, asked
 
 Serve = Callable[..., PluginProcess]
 
@@ -333,6 +333,45 @@ def test_a_superseded_server_closes_connections_that_nothing_is_under_way_on(
     assert asked(last)[1] == [200, "A", {"b": "B"}]
     with pytest.raises(ConnectionClosed):
         busy.receive()
+
+
+@pytest.fixture
+def in_use(server: PluginProcess, launch: Serve) -> tuple[Worker, Any, list[PluginProcess]]:
+    """A connection that is left from before two takeovers, its first event, and the servers: the oldest serves it."""
+    worker, instance = server.start("calls")
+    first = worker.begin(instance)
+    servers = [server]
+    for _ in range(2):
+        new = launch()
+        new.wait_for_log("serves at")
+        servers[-1].wait_for_log("another server serves at the socket's path")
+        servers.append(new)
+    return worker, first, servers
+
+
+def test_what_begins_on_a_connection_from_before_begins_at_the_new_server(
+    in_use: tuple[Worker, Any, list[PluginProcess]],
+) -> None:
+    worker, first, (old, _, new) = in_use
+    instance = worker.start({"access": "calls", "journal": os.devnull})
+    for steps in (worker, new.worker()):
+        answer = worker.begin(instance)
+        assert asked(steps.step(steps.step(answer, "A"), b"B"))[1] == [200, "A", {"b": b"B"}]
+    assert new.worker().begin(instance)
+    assert [server.log.count("instance #") for server in (old, new)] == [1, 1]
+    last = worker.step(worker.step(first, "A"), "B")
+    assert asked(last)[1] == [200, "A", {"b": "B"}]
+
+
+def test_what_no_server_knows_is_an_error_wherever_it_comes(
+    in_use: tuple[Worker, Any, list[PluginProcess]],
+) -> None:
+    worker, _, (_, _, new) = in_use
+    for connection in (worker, new.worker()):
+        with pytest.raises(RpcError, match="event id 7 not found"):
+            connection.step({"EventId": 7})
+        with pytest.raises(RpcError, match="no plugin instance #7"):
+            connection.begin(7)
 
 
 def test_a_worker_starts_its_instance_on_one_server_only_after_a_takeover(
