@@ -75,8 +75,12 @@ async def _serve(options: argparse.Namespace) -> int:
     proxy, admin = starting.result()
     reloads: set[asyncio.Task[None]] = set()
 
+    async def reload_and_tell() -> None:
+        done = await gateway.reload()
+        print(f"kong.embedded {'reloaded' if done else 'reload failed'}", flush=True)
+
     def reload() -> None:
-        task = loop.create_task(gateway.reload())
+        task = loop.create_task(reload_and_tell())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 

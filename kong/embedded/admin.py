@@ -1,7 +1,7 @@
 """Kong's Admin API, as far as this project's tools and tests use it.
 
-Entities can be created, changed and deleted as in a Kong with a database, and the whole configuration replaced as in
-one without; either way each accepted request is one `store.replace`.
+It is that of a Kong without a database: entities can be read, and the configuration can be replaced as a whole. With
+`database = postgres` it stands in for one that has a database and is filled by creating entities, and no more.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from kong_declarative.flattened_errors import flattened_errors
 from kong_declarative.yaml_document import Document
 from ruamel.yaml import YAML
 
-from kong.embedded import admin_error, request_body
-from kong.embedded.admin_error import AdminError, method_not_allowed, not_found
-from kong.embedded.draft import Draft
+from kong.embedded import admin_error
+from kong.embedded.admin_error import AdminError, method_not_allowed, not_found, unsupported
+from kong.embedded.draft import Draft, is_uuid, select
 
 # The largest body, as Kong's Admin API has it.
 _LARGEST_BODY = 10 * 1024 * 1024
@@ -38,10 +38,11 @@ _PAGE, _LARGEST_PAGE = 100, 1000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_admin(store: Store, *, node_id: str | None = None) -> web.Application:
-    """An application that reads and changes `store`."""
+def create_admin(store: Store, *, node_id: str | None = None, database: bool = False) -> web.Application:
+    """An application that reads and changes `store`; with `database` it creates single entities too."""
     application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors])
     application[_STORE] = store
+    application[_DATABASE] = database
     application[_NODE] = node_id or str(uuid.uuid4())
     application.router.add_get("/", _root)
     application.router.add_get("/status", _status)
@@ -54,6 +55,7 @@ def create_admin(store: Store, *, node_id: str | None = None) -> web.Application
 
 
 _STORE = web.AppKey("store", Store)
+_DATABASE = web.AppKey("database", bool)
 _NODE = web.AppKey("node", str)
 
 
@@ -96,7 +98,10 @@ async def _root(request: web.Request) -> web.Response:
             "hostname": socket.gethostname(),
             "node_id": request.app[_NODE],
             "plugins": {"available_on_server": available, "enabled_in_cluster": enabled},
-            "configuration": {"database": "off", "router_flavor": "traditional_compatible"},
+            "configuration": {
+                "database": "postgres" if request.app[_DATABASE] else "off",
+                "router_flavor": "traditional_compatible",
+            },
             "pids": {"master": os.getpid()},
         }
     )
@@ -122,8 +127,10 @@ async def _validate(request: web.Request) -> web.Response:
     kind = request.match_info["kind"]
     if kind not in store.catalogue.schemas.kinds:
         raise admin_error.refused(404, f"No entity named '{kind}'")
-    data, _ = await request_body.read(request)
-    Draft(store.current.tables, store.catalogue.schemas).check(kind, data)
+    schema = store.catalogue.schemas.of[kind]
+    errors = schema.validate(schema.complete(await _object(request)))
+    if errors:
+        raise admin_error.schema_violation(errors)
     return _answer({"message": "schema validation successful"})
 
 
@@ -177,13 +184,13 @@ async def _declared(
     kind = request.headers.get("Content-Type", "").lower()
     text: str | bytes
     if kind.startswith("application/json"):
-        params, _ = await request_body.read(request)
+        params = await _object(request)
         options |= {name: params.pop(name) for name in ("check_hash", "flatten_errors") if name in params}
         if "_format_version" in params:
             return Document(params), _md5(json.dumps(params, sort_keys=True).encode())
         text = params["config"] if isinstance(params.get("config"), str) else await request.read()
     elif kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
-        form = dict(await request_body.fields(request))
+        form = await _form(request)
         options |= {name: form[name] for name in ("check_hash", "flatten_errors") if name in form}
         # What `curl --data-binary @kong.yml` sends says that it is a form, and is not.
         text = form["config"] if "config" in form else await request.read()
@@ -200,6 +207,27 @@ async def _declared(
         return error, digest
 
 
+async def _object(request: web.Request) -> dict[str, Any]:
+    raw = await request.read()
+    try:
+        value = json.loads(raw) if raw else {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise admin_error.refused(400, "Cannot parse JSON body")
+    return value
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            found[name] = value.file.read().decode("utf-8", "replace")
+        else:
+            found[name] = value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")
+    return found
+
+
 def _md5(text: bytes) -> str:
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
@@ -214,35 +242,40 @@ class _Place:
     owner: Entity | None = None
 
 
+# What a method would do to an entity, in the words of Kong's refusal.
+_CHANGES = {"POST": "create", "PUT": "create or update", "PATCH": "update", "DELETE": "remove"}
+
+
 async def _entities(request: web.Request) -> web.Response:
     store = request.app[_STORE]
-    draft = Draft(store.current.tables, store.catalogue.schemas)
-    place = _place(draft, store, [part for part in request.match_info["path"].split("/") if part])
-    if request.method in ("GET", "HEAD"):
-        return _read(request, draft, place)
-    body: Any = None
-    status = 200
-    if request.method == "DELETE" and place.key is not None:
-        _existing(draft, place, missing_is_fine=True)
-        draft.delete(place.kind, place.key)
-        status = 204
-    elif request.method == "POST" and place.key is None:
-        body = draft.insert(place.kind, await _given(request, store, draft, place))
-        status = 201
-    elif request.method == "PUT" and place.key is not None:
-        body = draft.upsert(place.kind, place.key, await _given(request, store, draft, place))
-    elif request.method == "PATCH" and place.key is not None:
-        _existing(draft, place)
-        body = draft.update(place.kind, place.key, await _given(request, store, draft, place))
-        if body is None:
-            raise not_found()
-    else:
+    if request.path in ("/status", "/config", "/plugins/enabled"):  # other methods of theirs have a route
         raise method_not_allowed()
-    store.replace(Configuration(draft.tables, store.catalogue, store.environ))
-    return _answer(body, status)
+    place = _place(store, [part for part in request.match_info["path"].split("/") if part])
+    if request.method in ("GET", "HEAD"):
+        return _read(request, store, place)
+    change = _CHANGES.get(request.method)
+    if change is None or (request.method == "POST") != (place.key is None):
+        raise method_not_allowed()
+    if request.app[_DATABASE] and change == "create":
+        draft = Draft(store.current.tables, store.catalogue.schemas)
+        owner = {} if place.owner is None or place.field is None else {place.field: {"id": place.owner["id"]}}
+        entity = draft.insert(place.kind, {**await _object(request), **owner})
+        store.replace(Configuration(draft.tables, store.catalogue, store.environ))
+        return _answer(entity, 201)
+    if request.method == "DELETE" and place.owner is None and _select(store, place.kind, place.key) is None:
+        return _answer(None, 204)
+    if request.method in ("PATCH", "DELETE"):
+        _existing(store, place)
+    kind = store.catalogue.schemas.kinds[place.kind]
+    by = None if place.key is None or is_uuid(place.key) else kind.endpoint_key
+    raise unsupported(change, place.kind, by)
 
 
-def _place(draft: Draft, store: Store, parts: Sequence[str]) -> _Place:
+def _select(store: Store, kind: str, key: str | None) -> Entity | None:
+    return select(store.current.tables, store.catalogue.schemas, kind, key or "")
+
+
+def _place(store: Store, parts: Sequence[str]) -> _Place:
     """Raises AdminError 404 for a path that names nothing."""
     schemas = store.catalogue.schemas
     collections = {kind.path or name: name for name, kind in schemas.kinds.items()}
@@ -251,7 +284,7 @@ def _place(draft: Draft, store: Store, parts: Sequence[str]) -> _Place:
         raise not_found()
     if len(parts) <= 2:
         return _Place(kind, parts[1] if len(parts) == 2 else None)
-    owner = draft.select(kind, parts[1])
+    owner = _select(store, kind, parts[1])
     if owner is None:
         raise not_found()
     for child, field in schemas.children(kind):
@@ -263,11 +296,9 @@ def _place(draft: Draft, store: Store, parts: Sequence[str]) -> _Place:
     return _Place(referenced, owner[parts[2]]["id"])
 
 
-def _existing(draft: Draft, place: _Place, missing_is_fine: bool = False) -> Entity | None:
+def _existing(store: Store, place: _Place) -> Entity:
     """The entity that a path names. Raises AdminError 404 when there is none, or it belongs to another one."""
-    entity = draft.select(place.kind, place.key or "")
-    if entity is None and missing_is_fine and place.owner is None:
-        return None
+    entity = _select(store, place.kind, place.key)
     if entity is None:
         raise not_found()
     if place.owner is not None and (entity.get(place.field or "") or {}).get("id") != place.owner["id"]:
@@ -275,24 +306,13 @@ def _existing(draft: Draft, place: _Place, missing_is_fine: bool = False) -> Ent
     return entity
 
 
-async def _given(request: web.Request, store: Store, draft: Draft, place: _Place) -> Mapping[str, Any]:
-    data, is_form = await request_body.read(request)
-    present = draft.select(place.kind, place.key) if place.key is not None else None
-    if is_form:
-        told = {"name": present["name"], **data} if place.kind == "plugins" and present is not None else data
-        data = request_body.inferred(told, store.catalogue.schemas.of[place.kind])
-    if place.owner is not None and place.field is not None and (request.method != "PATCH"):
-        data = {**data, place.field: {"id": place.owner["id"]}}
-    return data
-
-
-def _read(request: web.Request, draft: Draft, place: _Place) -> web.Response:
+def _read(request: web.Request, store: Store, place: _Place) -> web.Response:
     if place.key is not None:
-        return _answer(_existing(draft, place))
+        return _answer(_existing(store, place))
+    found = list(store.current.tables.get(place.kind, {}).values())
     if place.owner is not None and place.field is not None:
-        found = draft.referring(place.kind, place.field, place.owner["id"])
-    else:
-        found = list(draft.tables[place.kind].values())
+        field, owner_id = place.field, place.owner["id"]
+        found = [entity for entity in found if (entity.get(field) or {}).get("id") == owner_id]
     query = request.query
     if place.kind == "consumers" and "custom_id" in query:
         found = [entity for entity in found if entity["custom_id"] == query["custom_id"]]

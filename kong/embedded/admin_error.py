@@ -68,11 +68,6 @@ def invalid_reference(field: str, reference: Mapping[str, Any], kind: str) -> Ad
     return _of_kind(400, 4, "foreign key violation", message, {field: reference})
 
 
-def still_referenced(kind: str, by: str) -> AdminError:
-    message = f"an existing '{by}' entity references this '{kind}' entity"
-    return _of_kind(400, 4, "foreign key violation", message, {"@referenced_by": by})
-
-
 def unique_violation(key: Mapping[str, Any]) -> AdminError:
     message = f"UNIQUE violation detected on '{lua_literal(dict(key)).replace('nil', 'null')}'"
     return _of_kind(409, 5, "unique constraint violation", message, key)
@@ -83,6 +78,13 @@ def unresolved_reference(field: str, reference: Mapping[str, Any], kind: str) ->
     text = f"the foreign key cannot be resolved with '{lua_literal({name: value})}' for an existing '{kind}' entity"
     message = f"foreign key unresolved ({field}.{name}: {text})"
     return _of_kind(400, 13, "foreign keys unresolved", message, {field: {name: text}})
+
+
+def unsupported(change: str, kind: str, by: str | None) -> AdminError:
+    """A change of an entity, of which a Kong without a database knows none."""
+    named = f" by '{by}'" if by else ""
+    message = f"cannot {change} '{kind}' entities{named} when not using a database"
+    return AdminError(405, {"code": 12, "name": "operation unsupported", "message": message})
 
 
 def _told(found: Any) -> str:

@@ -1,4 +1,4 @@
-"""A change of a configuration in the making: entities created, changed and deleted as Kong's DAO does."""
+"""Entities created one by one, as the DAO of a Kong with a database does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from kong_declarative.schema import MISSING
 
 from kong.embedded import admin_error
 
-# What happens to entities that refer to one that is deleted: everything else goes with it.
-_RESTRICTED = {("routes", "service")}
-
 
 class Draft:
     """A working copy of a snapshot's tables. Every method raises AdminError when Kong would refuse the change."""
@@ -29,66 +26,13 @@ class Draft:
 
     def select(self, kind: str, key: str) -> Entity | None:
         """By id, or by what stands for it: a name, a user name, a key."""
-        found = self.tables[kind].get(key)
-        endpoint_key = self._schemas.kinds[kind].endpoint_key
-        if found is not None or endpoint_key is None or _is_uuid(key):
-            return found
-        return next((entity for entity in self.tables[kind].values() if entity[endpoint_key] == key), None)
-
-    def referring(self, kind: str, field: str, id: str) -> list[Entity]:
-        """Entities of a kind whose `field` refers to `id`."""
-        return [entity for entity in self.tables[kind].values() if (entity.get(field) or {}).get("id") == id]
+        return select(self.tables, self._schemas, kind, key)
 
     def insert(self, kind: str, data: Mapping[str, Any]) -> Entity:
         if data.get("id") in self.tables[kind]:
             raise admin_error.primary_key_violation({"id": data["id"]})
         schema = self._schemas.of[kind]
         return self._put(kind, schema.complete(self._with_references(kind, data)))
-
-    def update(self, kind: str, key: str, data: Mapping[str, Any]) -> Entity | None:
-        """Change the fields that `data` has, records member by member; None when there is no such entity."""
-        present = self.select(kind, key)
-        if present is None:
-            return None
-        schema = self._schemas.of[kind]
-        told = {"name": present["name"], **data} if kind == "plugins" else data
-        changes = schema.complete(self._with_references(kind, told), "update")
-        return self._put(kind, {**schema.merge(changes, present), "id": present["id"]})
-
-    def upsert(self, kind: str, key: str, data: Mapping[str, Any]) -> Entity:
-        """Create the entity, or replace it as a whole."""
-        present = self.select(kind, key)
-        endpoint_key = self._schemas.kinds[kind].endpoint_key
-        named = {} if endpoint_key is None or _is_uuid(key) else {endpoint_key: key}
-        if present is not None:
-            named |= {"id": present["id"], "created_at": present["created_at"]}
-        elif _is_uuid(key):
-            named["id"] = key
-        elif endpoint_key is None:
-            raise admin_error.schema_violation({"id": "expected a valid UUID"})
-        return self._put(
-            kind, self._schemas.of[kind].complete({**self._with_references(kind, data), **named})
-        )
-
-    def delete(self, kind: str, key: str) -> None:
-        """Remove an entity and what belongs to it; one that is not there is removed already."""
-        present = self.select(kind, key)
-        if present is None:
-            return
-        for child, field in self._schemas.children(kind):
-            children = self.referring(child, field, present["id"])
-            if children and (child, field) in _RESTRICTED:
-                raise admin_error.still_referenced(kind, child)
-            for entity in children:
-                self.delete(child, entity["id"])
-        del self.tables[kind][present["id"]]
-
-    def check(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Whether `data` would do as an entity of this kind, other entities aside."""
-        schema = self._schemas.of[kind]
-        errors = schema.validate(schema.complete(data))
-        if errors:
-            raise admin_error.schema_violation(errors)
 
     def _put(self, kind: str, entity: dict[str, Any]) -> Entity:
         errors = self._schemas.of[kind].validate(entity)
@@ -121,7 +65,7 @@ class Draft:
             value = data.get(field, MISSING)
             endpoint_key = self._schemas.kinds[reference].endpoint_key
             if isinstance(value, str):
-                value = {"id": value} if _is_uuid(value) or endpoint_key is None else {endpoint_key: value}
+                value = {"id": value} if is_uuid(value) or endpoint_key is None else {endpoint_key: value}
             if (
                 endpoint_key is not None
                 and isinstance(value, dict)
@@ -143,7 +87,17 @@ def _agrees(entity: Entity, key: Mapping[str, Any]) -> bool:
     return all(entity.get(name) == value for name, value in key.items())
 
 
-def _is_uuid(text: str) -> bool:
+def select(tables: Tables, schemas: EntitySchemas, kind: str, key: str) -> Entity | None:
+    """By id, or by what stands for it: a name, a user name, a key."""
+    table = tables.get(kind, {})
+    found = table.get(key)
+    endpoint_key = schemas.kinds[kind].endpoint_key
+    if found is not None or endpoint_key is None or is_uuid(key):
+        return found
+    return next((entity for entity in table.values() if entity[endpoint_key] == key), None)
+
+
+def is_uuid(text: str) -> bool:
     try:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:

@@ -108,7 +108,9 @@ class Gateway:
         return _url(proxy_socket), _url(admin_socket)
 
     async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
-        application = create_admin(self.store, node_id=self._node_id)
+        application = create_admin(
+            self.store, node_id=self._node_id, database=self._settings.database != "off"
+        )
         application.router.add_get("/metrics", self._metrics)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -130,7 +132,7 @@ class Gateway:
         if self._generation is not None:
             generation, self._generation = self._generation, None
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._drain(generation), DRAIN_SECONDS)
+                await asyncio.wait_for(self._drain(generation, unused=True), DRAIN_SECONDS)
             await self._retire(generation)
         for task in list(self._old):
             task.cancel()
@@ -183,37 +185,41 @@ class Gateway:
             for worker in self._generation.workers:
                 worker.use(configuration, router)
 
-    async def reload(self) -> None:
+    async def reload(self) -> bool:
         """`kong reload`: read the configuration again; new workers and plugin servers beside the old.
 
-        The old ones finish their requests and go. A configuration that is not valid leaves everything as it is.
+        The old ones finish their requests and go. A configuration that is posted in the meantime is newer than the
+        file, and stays. False: the file is not valid, or a server does not start, and everything is as it was.
         """
         async with self._reloading:
             if self._generation is None:
-                return
+                return False
+            before = self.store.current
             try:
                 configuration = self._reread() if self._reread is not None else self.store.current
                 servers = await self._start_servers()
             except Exception as problem:  # noqa: BLE001  whatever it is, the gateway serves on as before
                 self._log.error(f"reload failed, the former configuration stays: {problem}")
-                return
+                return False
             old, self._generation = self._generation, None  # the old workers keep their configuration
-            self.store.replace(configuration)
+            if self.store.current is before:
+                self.store.replace(configuration)
             self._generation = self._staff(servers)
             self._log.notice("reloaded: new workers serve from now on")
             task = asyncio.get_running_loop().create_task(self._finish(old))
             self._old.add(task)
             task.add_done_callback(self._old.discard)
+            return True
 
     async def _finish(self, generation: _Generation) -> None:
         try:
-            await self._drain(generation)
+            await self._drain(generation, unused=False)
         finally:
             await asyncio.shield(self._retire(generation))
 
-    async def _drain(self, generation: _Generation) -> None:
+    async def _drain(self, generation: _Generation, *, unused: bool) -> None:
         for connection in list(generation.clients):
-            connection.finish()
+            connection.finish(unused=unused)
         while any(worker.active for worker in generation.workers) or generation.clients:
             await asyncio.sleep(0.02)
 

@@ -226,11 +226,16 @@ class ClientConnection(asyncio.Protocol):
         transport.write_eof()
         self._arm(LINGER_SECONDS)
 
-    def finish(self) -> None:
-        """Close when idle, or after the answer that is under way (`kong reload`, shutdown)."""
+    def finish(self, *, unused: bool) -> None:
+        """Close when idle, or after the next answer (`kong reload`, shutdown).
+
+        `unused`: one that has not brought a request yet counts as idle. At a reload nginx waits for its request.
+        """
         self._closing_after_answer = True
         if self._exchange is None and self._transport is not None:
-            self._transport.close()
+            waited_for = not self._requests or self._buffer
+            if unused or not waited_for:
+                self._transport.close()
 
     # -- what an exchange uses
 

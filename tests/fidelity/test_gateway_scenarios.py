@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import signal
@@ -48,7 +49,8 @@ def _arrange(gateway: ReplayGateway, name: str) -> None:
 
 def _signal(gateway: ReplayGateway, number: signal.Signals) -> None:
     for process in psutil.Process(gateway.child.pid).children():
-        process.send_signal(number)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+            process.send_signal(number)
         if number == signal.SIGKILL:
             _wait_until_gone(process)
 

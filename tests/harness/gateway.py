@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import signal
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from kong.embedded.child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = "yeastar-adapter"
+_RELOADS = re.compile(r"^kong\.embedded (reloaded|reload failed)$", re.MULTILINE)
 
 
 class Gateway:
@@ -133,10 +136,17 @@ class EmbeddedGateway(Gateway):
         return self._log.read_text(errors="replace")
 
     def reload(self) -> None:
-        """`kong reload`: new workers and a new plugin server take over while the old ones finish."""
-        before = set(self.plugin_server_pids())
+        """`kong reload`: new workers and a new plugin server take over while the old ones finish.
+
+        Returns when the file's configuration is in force. Raises AssertionError where the gateway refuses it.
+        """
+        before = len(_RELOADS.findall(self._child.output()))
         self._child.send(signal.SIGHUP)
-        wait_until(lambda: set(self.plugin_server_pids()) - before, 30, "a new plugin server after SIGHUP")
+        outcomes = wait_until(
+            lambda: _RELOADS.findall(self._child.output())[before:], 60, "a reload after SIGHUP"
+        )
+        assert outcomes == ["reloaded"], self.log()[-2000:]
+        self.loaded = None
 
     def plugin_server_pids(self) -> list[int]:
         """The plugin servers that run: one, or two for a while after a reload."""
@@ -182,7 +192,8 @@ class EmbeddedGateway(Gateway):
     def _signal_plugin_server(self, number: signal.Signals) -> list[int]:
         pids = self.plugin_server_pids()
         for pid in pids:
-            psutil.Process(pid).send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+                psutil.Process(pid).send_signal(number)
         return pids
 
     def _start(self, proxy: str, admin: str) -> tuple[Child, str, str]:

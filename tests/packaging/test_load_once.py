@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +32,7 @@ def load_once() -> ModuleType:
 
 @pytest.fixture
 def empty(start_gateway: Callable[..., EmbeddedGateway]) -> EmbeddedGateway:
-    return start_gateway(EMPTY, workers=1)
+    return start_gateway(EMPTY, workers=1, environment={**os.environ, "KONG_DATABASE": "postgres"})
 
 
 def write(configuration: KongYml, directory: Path) -> str:
