@@ -10,13 +10,13 @@ from typing import Any
 
 from kong_declarative import path_migration, yaml_document
 from kong_declarative.configuration import Configuration, Tables
-from kong_declarative.configuration_error import ConfigurationError, Path
+from kong_declarative.configuration_error import ConfigurationError, Path, leaves
 from kong_declarative.core_schemas import Kind
 from kong_declarative.entity_schemas import EntitySchemas
 from kong_declarative.plugin_catalogue import PluginCatalogue
 from kong_declarative.yaml_document import Document
 
-__all__ = ["ConfigurationError", "declared_id", "load", "load_document", "load_file"]
+__all__ = ["ConfigurationError", "declared_id", "faults", "load", "load_document", "load_file"]
 
 # Kong's namespace for the ids of entities that a file declares without one.
 _NAMESPACE = uuid.UUID("fd02801f-0957-4a15-a55a-c8d9606f30b5")
@@ -66,13 +66,9 @@ def load_document(
             {"error": "failed parsing declarative configuration: expected an object"}, source
         )
     schemas = catalogue.schemas
-    declared = _unshared(document.value)
-    path_migration.migrate(declared)
-    for kind in schemas.kinds:
-        _give_ids(declared, kind, schemas)
-    declared = schemas.file.complete(declared)
+    declared = _completed(document.value, schemas)
     errors = schemas.file.validate(declared)
-    if errors:
+    if errors and list(_other_than_references(errors, declared, schemas)):
         raise ConfigurationError(errors, source, line_of=document.line_of, name_of=document.name_of)
     flattened = _Flattened(declared, schemas)
     if flattened.errors:
@@ -80,6 +76,67 @@ def load_document(
             flattened.errors, source, line_of=lambda path: document.line_of(flattened.place(path))
         )
     return Configuration(flattened.tables, catalogue, environ, hash=hash)
+
+
+def faults(declared: Mapping[str, Any], catalogue: PluginCatalogue) -> list[tuple[Path, str]]:
+    """What Kong would refuse in a declared configuration: the place of each fault, and Kong's text.
+
+    References and uniqueness are looked at only when everything else is well, as Kong does.
+    """
+    schemas = catalogue.schemas
+    completed = _completed(declared, schemas)
+    errors = list(_other_than_references(schemas.file.validate(completed), completed, schemas))
+    if errors:
+        return errors
+    flattened = _Flattened(completed, schemas)
+    return [(flattened.place(path), text) for path, text in leaves(flattened.errors)]
+
+
+def _other_than_references(
+    errors: Mapping[str, Any], declared: Mapping[str, Any], schemas: EntitySchemas
+) -> Iterator[tuple[Path, str]]:
+    """The errors without those that Kong takes back: a nested entity that refers to a further one, which is there.
+
+    Kong validates once more with references filled in, and takes the file if nothing else is wrong.
+    """
+    for path, text in leaves(errors):
+        if text == "value must be null" and len(path) >= 3 and isinstance(path[-1], str):
+            member = _at(declared, path[:-1])
+            kind = schemas.kinds.get(str(path[-3]))
+            reference = kind.foreign.get(path[-1]) if kind is not None else None
+            if reference is not None and isinstance(member, dict) and kind is not None:
+                subschema = schemas.of[kind.name].subschema(member)
+                forbidden = subschema is not None and path[-1] in subschema.fields
+                if not forbidden and _exists(declared, schemas, reference, member[path[-1]]):
+                    continue
+        yield path, text
+
+
+def _at(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _exists(holder: Mapping[str, Any], schemas: EntitySchemas, kind: str, key: Any) -> bool:
+    """Whether there is an entity of a kind with this name or id, anywhere below `holder`."""
+    endpoint_key = schemas.kinds[kind].endpoint_key or "id"
+    for name in schemas.kinds:
+        for member in _members(holder, name):
+            if name == kind and key in (member.get(endpoint_key), member.get("id")):
+                return True
+            if _exists(member, schemas, kind, key):
+                return True
+    return False
+
+
+def _completed(declared: Mapping[str, Any], schemas: EntitySchemas) -> dict[str, Any]:
+    """A copy with ids, defaults and the paths of older formats filled in."""
+    copy: dict[str, Any] = _unshared(declared)
+    path_migration.migrate(copy)
+    for kind in schemas.kinds:
+        _give_ids(copy, kind, schemas)
+    return schemas.file.complete(copy)
 
 
 def declared_id(kind: str, key: str) -> str:
@@ -153,6 +210,7 @@ class _Flattened:
         self._by_id: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in schemas.kinds}
         self._by_key: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in schemas.kinds}
         self._places: dict[tuple[str, str], Path] = {}
+        self._repeated: dict[tuple[str, ...], Path] = {}
         for kind in schemas.kinds:
             self._collect(declared, kind, ())
         self._resolve()
@@ -163,6 +221,9 @@ class _Flattened:
 
     def place(self, path: Path) -> Path:
         """Where in the file an error stands that names its entity by name or id."""
+        repeated = self._repeated.get(tuple(map(str, path)))
+        if repeated is not None:
+            return repeated
         if len(path) > 1 and (str(path[0]), str(path[1])) in self._places:
             return self._places[str(path[0]), str(path[1])]
         return path
@@ -192,7 +253,9 @@ class _Flattened:
             self._by_key[kind][key] = member
         if member["id"] in self._by_id[kind]:
             # Kong tells the parent and the place in it, but of the parent only its place in its own list.
-            self._put((*place[-4:-2], kind, index), _taken(kind, "primary key", member["id"]))
+            told = (*place[-4:-2], kind, index)
+            self._put(told, _taken(kind, "primary key", member["id"]))
+            self._repeated[tuple(map(str, told))] = place
         else:
             self._by_id[kind][member["id"]] = member
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kong_declarative import further_kinds
 from kong_declarative.bundled_schemas import UNSUPPORTED as UNSUPPORTED_BUNDLED
 from kong_declarative.core_schemas import KINDS, ROUTE_BY_PROTOCOL, UNSUPPORTED_KINDS, Kind
+from kong_declarative.further_kinds import UNJUDGED_KINDS
 from kong_declarative.schema import Field, Schema
 from kong_declarative.typedefs import NOT_SUPPORTED, PROTOCOLS, not_supported
 
@@ -21,11 +23,17 @@ _REMARKS: list[dict[str, Any]] = [
 class EntitySchemas:
     """`kinds` that this gateway has, `of` each the schema of one entity, `file` the schema of kong.yml."""
 
-    def __init__(self, plugins: Mapping[str, Schema]) -> None:
-        """`plugins`: what each plugin that is enabled adds to the schema of plugin entities."""
-        self.kinds: dict[str, Kind] = {
-            name: kind for name, kind in KINDS.items() if kind.plugin is None or kind.plugin in plugins
-        }
+    def __init__(self, plugins: Mapping[str, Schema], *, all_kinds: bool = False) -> None:
+        """`plugins`: what each plugin that is enabled adds to the schema of plugin entities.
+
+        `all_kinds`: also what the embedded gateway cannot honour (`further_kinds`), for judging a file only.
+        """
+        self.all_kinds = all_kinds
+        self.kinds: dict[str, Kind] = (
+            further_kinds.ALL_KINDS
+            if all_kinds
+            else {name: kind for name, kind in KINDS.items() if kind.plugin is None or kind.plugin in plugins}
+        )
         self._children = {
             kind: [
                 (child.name, field)
@@ -36,10 +44,11 @@ class EntitySchemas:
             for kind in self.kinds
         }
         http = Schema(ROUTE_BY_PROTOCOL)
-        self._subschemas: dict[str, dict[str, Schema]] = {
-            "plugins": dict(plugins),
-            "routes": dict.fromkeys(PROTOCOLS, http),
-        }
+        routes = dict.fromkeys(PROTOCOLS, http)
+        if all_kinds:
+            other = Schema(further_kinds.ROUTE_BY_OTHER_PROTOCOL)
+            routes |= {name: other for name in PROTOCOLS if name not in ("http", "https")}
+        self._subschemas: dict[str, dict[str, Schema]] = {"plugins": dict(plugins), "routes": routes}
         self.of: Mapping[str, Schema] = {
             name: self._schema(kind.definition, name) for name, kind in self.kinds.items()
         }
@@ -83,7 +92,13 @@ class _FileSchema(Schema):
     """A declarative file: its version, and the lists of entities at the top."""
 
     def __init__(self, schemas: EntitySchemas) -> None:
-        unsupported = {"type": "any", "custom_validator": not_supported}
+        if schemas.all_kinds:
+            others: dict[str, Any] = {
+                kind: {"type": "array", "elements": {"type": "any"}} for kind in UNJUDGED_KINDS
+            }
+        else:
+            unsupported = {"type": "any", "custom_validator": not_supported}
+            others = dict.fromkeys(UNSUPPORTED_KINDS, unsupported)
         super().__init__(
             {
                 "name": "declarative_config",
@@ -91,7 +106,7 @@ class _FileSchema(Schema):
                     {"_format_version": {"type": "string", "required": True, "one_of": FORMAT_VERSIONS}},
                     {"_transform": {"type": "boolean", "default": True}},
                     *_REMARKS,
-                    *({kind: unsupported} for kind in UNSUPPORTED_KINDS),
+                    *({kind: field} for kind, field in others.items()),
                 ],
             }
         )

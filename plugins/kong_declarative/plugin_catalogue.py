@@ -26,6 +26,12 @@ class PluginDefinition:
     bundled: bool = False
 
     @classmethod
+    def unjudged(cls, name: str) -> PluginDefinition:
+        """A plugin of which only the name is known: any configuration fits."""
+        config = {"config": {"type": "record", "abstract": True, "default": {}}}
+        return cls(name, 0, "", {"name": name, "fields": [config]})
+
+    @classmethod
     def from_dump(cls, dump: str | bytes) -> PluginDefinition:
         """The first plugin of what a plugin server prints for `-dump` (Kong uses no other).
 
@@ -84,9 +90,12 @@ class PluginDefinition:
 class PluginCatalogue(Mapping[str, PluginDefinition]):
     """Plugin definitions by name."""
 
-    def __init__(self, definitions: Iterable[PluginDefinition]) -> None:
+    def __init__(self, definitions: Iterable[PluginDefinition], *, all_kinds: bool = False) -> None:
+        """`all_kinds`: for judging a file that need not run here; see EntitySchemas."""
         self._definitions = {definition.name: definition for definition in definitions}
-        self.schemas = EntitySchemas({name: found.schema for name, found in self._definitions.items()})
+        self.schemas = EntitySchemas(
+            {name: found.schema for name, found in self._definitions.items()}, all_kinds=all_kinds
+        )
 
     @classmethod
     def of(cls, enabled: Iterable[str], external: Iterable[PluginDefinition]) -> PluginCatalogue:

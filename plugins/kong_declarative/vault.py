@@ -68,10 +68,16 @@ class Reference:
 
 
 class EnvironmentVault:
-    """Resolves references from environment variables. `environ` is read at every call."""
+    """Resolves references from environment variables. `environ` is read at every call.
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    `prefixes`: what vault entities of type `env` put in front of names, by the entity's own prefix.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, prefixes: Mapping[str, str] | None = None
+    ) -> None:
         self._environ = os.environ if environ is None else environ
+        self._prefixes = dict(prefixes or {})
 
     def __call__(self, reference: str) -> str:
         """The value of a reference, "" without one."""
@@ -84,17 +90,23 @@ class EnvironmentVault:
     def get(self, text: str) -> str:
         """Raises UnresolvedReference."""
         reference = Reference.parse(text)
-        if reference.name != "env":
-            raise UnresolvedReference(f"could not find vault ({reference.name})")
-        prefix = reference.config.get("prefix") or self._environ.get("KONG_VAULT_ENV_PREFIX", "")
-        variable = (prefix if _PREFIX.fullmatch(prefix) else "") + reference.resource
-        variable = variable.replace("-", "_").upper()
-        if reference.version == 2:
-            variable += "_PREVIOUS"
-        value = self._environ.get(variable)
+        value = self._environ.get(self.variable(reference))
         if value is None:
             raise UnresolvedReference("could not get value from external vault (no value found)")
         return value if reference.key is None else _member(value, reference.key)
+
+    def variable(self, reference: Reference) -> str:
+        """The environment variable of a reference. Raises UnresolvedReference for another vault."""
+        if reference.name != "env" and reference.name not in self._prefixes:
+            raise UnresolvedReference(f"could not find vault ({reference.name})")
+        prefix = (
+            reference.config.get("prefix")
+            or self._prefixes.get(reference.name)
+            or self._environ.get("KONG_VAULT_ENV_PREFIX", "")
+        )
+        variable = (prefix if _PREFIX.fullmatch(prefix) else "") + reference.resource
+        variable = variable.replace("-", "_").upper()
+        return f"{variable}_PREVIOUS" if reference.version == 2 else variable
 
 
 def _member(value: str, key: str) -> str:

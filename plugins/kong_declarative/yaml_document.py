@@ -52,6 +52,8 @@ class Document:
 
     value: Any
     lines: dict[Path, int] = field(default_factory=dict)
+    repeated: tuple[Path, ...] = ()  # keys that stand twice in one object; the last one counts
+    first_line: int = 1  # of the document in its text
 
     def line_of(self, path: Path) -> int | None:
         """The line of a path, or of the nearest thing around it."""
@@ -87,9 +89,26 @@ def parse(text: str | bytes, source: str | None = None) -> Document:
                 raise _failure(f"{error.lineno}:{error.colno}: {error.msg}", source, error.lineno) from None
         except RecursionError:
             raise _failure("too deep", source, None) from None
+    (document,) = _yaml_documents(text, source, only_first=True)
+    return Document(_object(document.value, source), document.lines, document.repeated)
+
+
+def parse_all(text: str | bytes, source: str | None = None) -> list[Document]:
+    """The documents of a YAML stream (`---` between them), or the one of a JSON text; any value, null for an empty one.
+
+    Raises ConfigurationError for a text that is neither.
+    """
+    if isinstance(text, bytes):
+        text = _decoded(text, source)
+    return _yaml_documents(text, source, only_first=False)
+
+
+def _yaml_documents(text: str, source: str | None, *, only_first: bool) -> list[Document]:
     try:
         reader = _Reader(text)
-        return Document(_object(reader.read(), source), reader.lines)
+        if only_first:
+            return [reader.first()]
+        return list(reader.documents())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}: " if mark else ""
@@ -152,19 +171,24 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(text))
         self._anchors: dict[str, Any] = {}
+        self._repeated: list[Path] = []
         self.lines: dict[Path, int] = {}
 
-    def read(self) -> Any:
-        """The first document; None for an empty text."""
-        value = None
-        for event in self._events:
-            kind = type(event).__name__
-            if kind == "DocumentStartEvent":
-                value = self._node(next(self._events), ())
-                break
+    def first(self) -> Document:
+        """The first document; one of null for an empty text."""
+        found = next(self.documents(), Document(None))
         for _ in self._events:
             pass  # the rest has to be YAML too
-        return value
+        return found
+
+    def documents(self) -> Iterator[Document]:
+        """One document after the other."""
+        for event in self._events:
+            if type(event).__name__ == "DocumentStartEvent":
+                self._anchors, self._repeated, self.lines = {}, [], {}
+                start = next(self._events)
+                value = self._node(start, ())
+                yield Document(value, self.lines, tuple(self._repeated), start.start_mark.line + 1)
 
     def _node(self, event: Any, path: Path) -> Any:
         if path:
@@ -209,6 +233,7 @@ class _Reader:
             place = (*path, key)
             if key in found:
                 self._forget(place)
+                self._repeated.append(place)
             self.lines[place] = event.start_mark.line + 1
             found[key] = self._node(inner, place)
         return found
