@@ -26,6 +26,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
     yield _filled("settings.md", settings=setting_examples.page())
     yield _filled("errors.md", codes=reference.errors(), translation=reference.translation())
     yield _filled("yeastarctl.md", commands=reference.commands())
+    yield _filled("config-check.md", rules=reference.rules())
 
 
 def _filled(page: str, **parts: str) -> tuple[Path, str]:

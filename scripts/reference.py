@@ -16,6 +16,7 @@ from yeastar_adapter.yeastar.errors import CATALOGUE, Error, Refusal
 from yeastar_adapter.yeastar.message import Message
 from yeastarctl import main as yeastarctl
 from yeastarctl.catalogue import EXPLANATIONS, NOT_YEASTAR, Explanation
+from yeastarctl.check.rules import RULES
 
 Attributes = Mapping[str, Any]
 
@@ -23,6 +24,23 @@ Attributes = Mapping[str, Any]
 def configuration() -> str:
     """Every setting of the plugin: a table for each record of the schema."""
     return "\n".join(_record("config", {"type": "record", "fields": SCHEMA}, "config", "")).rstrip() + "\n"
+
+
+def rules() -> str:
+    """Every rule of `config check`: what, why, and the lines to write."""
+    lines: list[str] = []
+    group = ""
+    for rule in RULES.values():
+        if rule.group != group:
+            group = rule.group
+            lines.append(f"## {group}\n")
+        lines += [
+            f"### {rule.id}\n",
+            f"**{rule.severity}.** {rule.what}",
+            f"{rule.why}\n",
+            f"```yaml\n{rule.correct}\n```\n",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _record(title: str, record: Attributes, path: str, prefix: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Entities and fields of Kong 3.9 that the embedded gateway cannot honour, for those that only judge a file.
 
-Field types, references and requirements are Kong's; what Kong checks beyond them (that a certificate matches its key,
-that a target has a port) is not known here.
+Field types, references and requirements are Kong's; what Kong checks beyond them (that a certificate matches its key)
+is not known here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,14 @@ _KINDS = (
     _kind(
         "upstreams",
         "name",
-        {"name": {"type": "string", "required": True, "unique": True}},
+        {
+            "name": {
+                "type": "string",
+                "required": True,
+                "unique": True,
+                "custom_validator": typedefs.upstream_error,
+            }
+        },
         {
             "algorithm": {
                 "type": "string",
@@ -87,7 +94,7 @@ _KINDS = (
         "targets",
         None,
         {"upstream": {"type": "foreign", "reference": "upstreams", "required": True}},
-        {"target": _REQUIRED_TEXT},
+        {"target": {**_REQUIRED_TEXT, "custom_validator": typedefs.target_error}},
         {"weight": {"type": "integer", "default": 100, "between": [0, 65535]}},
         cache_key=("upstream", "target"),
     ),

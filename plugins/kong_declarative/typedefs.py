@@ -45,6 +45,20 @@ def sni_error(host: str) -> str | None:
     return host_error(host)
 
 
+def upstream_error(name: str) -> str | None:
+    found, port = _split_host(name)
+    if found is None or port is not None or _is_ip(found):
+        return f"Invalid name ('{name}'); must be a valid hostname"
+    return None
+
+
+def target_error(target: str) -> str | None:
+    found, port = _split_host(target)
+    if found is None or port == "invalid":
+        return f"Invalid target ('{target}'); not a valid hostname or ip address"
+    return None
+
+
 def _is_ip(text: str) -> bool:
     try:
         ipaddress.ip_address(text.strip("[]"))

@@ -6,6 +6,7 @@ from yeastar_adapter import __version__
 from . import exits, key
 from .check import command as check
 from .doctor.command import doctor
+from .lua_path import lua_path
 from .send import send
 from .verify import verify
 
@@ -18,6 +19,7 @@ def main() -> None:
 
 main.add_command(key.group)
 main.add_command(check.group)
+main.add_command(lua_path)
 main.add_command(verify)
 main.add_command(send)
 main.add_command(doctor)

@@ -63,14 +63,15 @@ def new(consumer: str, as_json: bool) -> None:
     name, username = vault_name(consumer), scalar(consumer)
     hashed = f'consumers:\n  - username: {username}\n    api_keys: ["{digest(key)}"]'
     vault = f'consumers:\n  - username: {username}\n    api_keys: ["{{vault://env/{name}}}"]'
+    kong = f"consumers:\n  - username: {username}"
     terminal = Terminal(as_json)
     terminal.document(
         {
             "consumer": consumer,
             "key": key,
             "hash": digest(key),
-            "yaml": {"hash": hashed, "vault": vault},
-            "environment": {variable(name): key},
+            "yaml": {"hash": hashed, "vault": vault, "kong": kong},
+            "environment": {variable(name): digest(key)},
         }
     )
     terminal.say("The key, shown this once:", style="bold")
@@ -80,12 +81,13 @@ def new(consumer: str, as_json: bool) -> None:
     terminal.say("1. The hash. kong.yml may be read by anyone, the key is not in it:", style="bold")
     terminal.say(_indent(hashed))
     terminal.say(
-        "\n2. A vault reference. The key stays in Kong's environment, hashed or plain:", style="bold"
+        "\n2. A vault reference. Kong's environment holds the hash (the key itself would do):",
+        style="bold",
     )
     terminal.say(_indent(vault))
     terminal.say(f"\n    export {variable(name)}={digest(key)}")
-    terminal.say("\nThe consumer must exist in Kong too:", style="bold")
-    terminal.say(_indent(f"consumers:            # at the top level of kong.yml\n  - username: {username}"))
+    terminal.say("\nThe consumer must exist in Kong too, at the top level of kong.yml:", style="bold")
+    terminal.say(_indent(kong))
 
 
 @group.command("hash", epilog=exits.EPILOG)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from yeastar_adapter.yeastar import sms
 
 from . import exits
 from .gateway import connect, gateway_options, report, show_refusal
@@ -99,11 +100,19 @@ def _one(terminal: Terminal, pbx: Pbx, sender: str, recipient: str, text: str, m
         terminal.say("  The message may have been accepted all the same, if the connection was made.")
         leave(exits.UNREACHABLE)
         return
-    terminal.document({"url": pbx.base, **report(answer)})
+    size = sms.parts(text)
+    terminal.document({"url": pbx.base, **report(answer), "sms": size._asdict()})
     if answer.status == 200 and answer.order_id:
         terminal.mark("ok", f"order {answer.order_id}", f"  ({answer.seconds * 1000:.1f} ms)")
+        terminal.say(f"  the text takes {size.parts} SMS ({size.encoding}, {size.units} of {_room(size)})")
     else:
         leave(show_refusal(terminal, answer))
+
+
+def _room(size: sms.Size) -> int:
+    """What the SMS of a text hold together, in its units."""
+    alone, joined = sms.CAPACITY[size.encoding]
+    return alone if size.parts <= 1 else joined * size.parts
 
 
 def _many(terminal: Terminal, base: str, count: int, tally: Tally) -> int:

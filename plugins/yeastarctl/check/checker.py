@@ -2,118 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from yeastar_adapter import settings as plugin_settings
-from yeastar_adapter.schema import NAME, SCHEMA
+from yeastar_adapter import settings
 
-from . import consumers, functions, keys, metrics, neighbours, orders, rates, references, routing, schema
-from .declared import FIELDS, Declared, Plugin, Route
-from .document import Node, Unreadable, read
-from .finding import Finding, error, warning
-from .vault import Environment
+from . import (
+    consumers,
+    files_named,
+    keys,
+    kong,
+    metrics,
+    neighbours,
+    orders,
+    pieces,
+    rates,
+    references,
+    routing,
+    sources,
+)
+from .declared import Declared, Plugin
+from .environment import Environment
+from .finding import Finding, error, hint
+from .known import ADAPTER
+from .sources import Sources
 
-_VERSIONS = ("1.1", "2.1", "3.0")
+# Findings of files that are not what they were meant to be: nothing more is said of what is missing in them.
+_UNREAD = frozenset({"yaml", "empty", "not-kong", "plugin-unknown", "unknown-field"})
 
 
 def check_files(paths: Iterable[Path], variables: Mapping[str, str] | None) -> list[Finding]:
-    """Every finding in files that go to one gateway together, in the order of files and lines.
+    """`check_texts` for files. Raises OSError for one that cannot be read."""
+    return check_texts([(str(path), path.read_bytes()) for path in paths], variables)
 
-    `variables`: the environment of Kong, for its `env` vault; None leaves vault references alone.
-    Raises OSError for a file that cannot be read.
+
+def check_texts(texts: Sequence[tuple[str, bytes]], variables: Mapping[str, str] | None) -> list[Finding]:
+    """Every finding in (name, content) pairs that go to one gateway together, in the order of files and lines.
+
+    `variables`: the environment of Kong, for its `env` vault; None: this is not Kong's machine, so neither
+    variables nor files are looked up.
     """
-    documents: list[Node] = []
-    findings: list[Finding] = []
-    order: dict[str, int] = {}
-    for path in paths:
-        order.setdefault(str(path), len(order))
-        try:
-            found, repeated = read(path)
-        except Unreadable as unreadable:
-            findings.append(
-                Finding(str(path), unreadable.line, "error", "yaml", "", f"not YAML: {unreadable}")
-            )
-            continue
-        findings += [
-            warning("key-repeated", node, f"{node.where}: only the last one counts", "remove the others")
-            for node in repeated
-        ]
-        documents += found
-        findings += [finding for document in found for finding in _file(document)]
-    declared = Declared.of(documents)
-    findings += _gateway(declared, Environment(variables, declared.vaults))
-    unique = dict.fromkeys(findings)
-    return sorted(unique, key=lambda finding: (order[finding.file], finding.line))
+    return check_sources(sources.read(texts), variables)
 
 
-def _file(document: Node) -> Iterator[Finding]:
-    """What Kong says of a declarative file before it looks at plugins."""
-    if not isinstance(document.value, dict):
-        yield error("not-kong", document, "not a declarative configuration: the top level is no mapping")
-    elif not document.text("kind"):
-        version = document.get("_format_version")
-        if version is None or str(version.value) not in _VERSIONS:
-            said = "missing" if version is None else repr(version.value)
-            yield error("format-version", version or document, f'_format_version is {said}; Kong wants "3.0"')
+def check_sources(read: Sources, variables: Mapping[str, str] | None) -> list[Finding]:
+    """`check_texts` for files that have been read already."""
+    findings = list(read.findings)
+    refused = list(kong.check(read.root, read.deck)) if read.root.value else []
+    findings += refused
+    declared = Declared.of(read.root)
+    environment = Environment(variables, declared.vaults)
+    findings += _gateway(read, declared, environment, {finding.rule for finding in findings})
+    if not any(finding.severity == "error" for finding in findings):
+        findings += _plugin_itself(declared)
+    order = {name: place for place, name in enumerate(dict.fromkeys(read.files))}
+    return sorted(dict.fromkeys(findings), key=lambda finding: (order.get(finding.file, 0), finding.line))
 
 
-def _gateway(declared: Declared, environment: Environment) -> Iterator[Finding]:
-    yield from _entities(declared)
-    adapters = [plugin for plugin in declared.plugins if plugin.name == NAME]
+def _gateway(
+    read: Sources, declared: Declared, environment: Environment, found: set[str]
+) -> Iterator[Finding]:
+    adapters = [plugin for plugin in declared.plugins if plugin.name == ADAPTER]
+    if not adapters and not found & _UNREAD:
+        yield from _no_adapter(read, declared)
+    # Of a Kubernetes gateway the files may show a part; decK's may, too, when it selects by tags.
+    routes_known = bool(declared.routes) or not read.kubernetes
+    consumers_known = not read.deck and (bool(declared.consumers) or not read.kubernetes)
+    if "plugin-unknown" not in found:
+        yield from pieces.check(declared, complete=routes_known)
+    yield from routing.check(declared)
+    yield from neighbours.check(declared)
     for adapter in adapters:
-        yield from _instance(declared, adapter, environment)
-    served = [route for route in declared.routes if any(_serves(adapter, route) for adapter in adapters)]
-    yield from routing.check(served, {functions.order_path_of(adapter) for adapter in adapters})
+        if adapter.judged and adapter.enabled:
+            yield from _instance(declared, adapter, environment, consumers_known)
+    yield from files_named.certificates(read.root)
 
 
-def _entities(declared: Declared) -> Iterator[Finding]:
-    nodes = {
-        "service": [service.node for service in declared.services],
-        "route": [route.node for route in declared.routes],
-        "plugin": [plugin.node for plugin in declared.plugins if not plugin.node.text("kind")],
-    }
-    for kind, entities in nodes.items():
-        for entity in entities:
-            for key, node in entity.pairs():
-                if key not in FIELDS[kind] and not str(key).startswith("_"):
-                    yield error("schema", node, f"{schema.UNKNOWN} (of a {kind})", "Kong refuses the file")
-
-
-def _instance(declared: Declared, adapter: Plugin, environment: Environment) -> Iterator[Finding]:
+def _instance(
+    declared: Declared, adapter: Plugin, environment: Environment, consumers_known: bool
+) -> Iterator[Finding]:
     config = adapter.config
-    broken = False
-    for node, text in schema.faults(SCHEMA, config):
-        broken = True
-        yield error("schema", node, text, "Kong refuses the file")
-    if broken:
-        return
-    found: list[Finding] = [
-        *keys.check(config, environment),
-        *references.check(config, environment),
-        *orders.check(config, environment, adapter.consumer),
-        *rates.check(config),
-        *metrics.check(config),
-    ]
-    if not declared.kubernetes or declared.consumers:
-        found += consumers.check(declared, adapter)
-    yield from found
-    if not any(finding.severity == "error" for finding in found):
-        yield from _plugin_itself(config)
-    routes = [route for route in declared.routes if _serves(adapter, route)]
-    yield from functions.check(declared, adapter, routes)
-    yield from neighbours.check(declared, adapter, routes)
-    if not routes and not declared.kubernetes and adapter.consumer is None:
-        yield warning("no-route", adapter.node, "no route leads to this instance", "put it on a route")
+    yield from keys.check(config, environment)
+    yield from references.check(config, environment)
+    yield from orders.check(config, environment, adapter.consumer.node if adapter.consumer else None)
+    yield from rates.check(config, environment)
+    yield from metrics.check(config, environment)
+    yield from files_named.check(config, here=environment.known)
+    if consumers_known or declared.consumers:
+        yield from consumers.check(declared, adapter, consumers_known)
 
 
-def _plugin_itself(config: Node) -> Iterator[Finding]:
-    """What the plugin would say of the configuration, should the checks before this have missed it."""
-    try:
-        plugin_settings.Settings.parse(config.value or {})
-    except plugin_settings.ConfigurationError as refusal:
-        yield error("refused", config, str(refusal))
+def _no_adapter(read: Sources, declared: Declared) -> Iterator[Finding]:
+    if read.declarative or (declared.routes and declared.plugins):
+        yield error(
+            "no-adapter",
+            read.root,
+            "there is no yeastar-adapter in these files: no PBX is served",
+            "add reader, adapter and guard to the PBX's route (see the shipped kong.yml), or give"
+            " the file that has them",
+        )
+    elif not read.values:
+        yield hint(
+            "not-judged",
+            read.root,
+            "there is no yeastar-adapter in these manifests: nothing to judge",
+            "give all manifests of the gateway together",
+        )
 
 
-def _serves(adapter: Plugin, route: Route) -> bool:
-    return adapter.enabled and adapter.covers(route)
+def _plugin_itself(declared: Declared) -> Iterator[Finding]:
+    """What the plugin would say of a configuration, should the checks before this have missed it."""
+    for adapter in declared.plugins:
+        if adapter.name == ADAPTER and adapter.enabled and adapter.judged:
+            try:
+                settings.Settings.parse(adapter.config.plain or {})
+            except settings.ConfigurationError as refusal:
+                yield error("refused", adapter.config, str(refusal))

@@ -1,32 +1,25 @@
-"""What declarative files declare: services, routes, consumers, and the plugins on each."""
+"""What a configuration declares, and which plugin instance a request meets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .document import Node
-
-_META = {"id", "created_at", "updated_at", "tags"}
-FIELDS = {
-    "service": _META
-    | {"name", "url", "retries", "protocol", "host", "port", "path", "connect_timeout", "write_timeout"}
-    | {"read_timeout", "client_certificate", "tls_verify", "tls_verify_depth", "ca_certificates", "enabled"}
-    | {"routes", "plugins"},
-    "route": _META
-    | {"name", "protocols", "methods", "hosts", "paths", "headers", "https_redirect_status_code", "service"}
-    | {"regex_priority", "strip_path", "path_handling", "preserve_host", "request_buffering", "plugins"}
-    | {"response_buffering", "snis", "sources", "destinations", "expression", "priority"},
-    "plugin": _META
-    | {"name", "instance_name", "config", "enabled", "protocols", "ordering", "service", "route", "consumer"}
-    | {"consumer_group"},
-}
-"""The fields of Kong's own entities, as far as they are looked at here."""
+from .known import takes_consumer
+from .node import Node
 
 
 @dataclass(frozen=True, eq=False)
 class Service:
     node: Node
+
+    @property
+    def title(self) -> str:
+        return self.node.text("name") or self.node.where
+
+    @property
+    def enabled(self) -> bool:
+        return not self.node.is_false("enabled")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,133 +33,182 @@ class Route:
 
 
 @dataclass(frozen=True, eq=False)
+class Consumer:
+    node: Node
+
+    @property
+    def username(self) -> str | None:
+        return self.node.text("username")
+
+    @property
+    def title(self) -> str:
+        return self.username or self.node.text("custom_id") or self.node.where
+
+
+@dataclass(frozen=True, eq=False)
 class Plugin:
-    """One plugin instance and its scope; an instance without any scope is global."""
+    """One plugin instance and its scope; an instance without any scope is global.
+
+    `bound` False: a manifest that nothing refers to. `judged` False: the configuration is elsewhere.
+    """
 
     name: str
     node: Node
     route: Route | None = None
     service: Service | None = None
-    consumer: str | None = None
+    consumer: Consumer | None = None
+    bound: bool = True
+    judged: bool = True
 
     @property
     def enabled(self) -> bool:
-        enabled, disabled = self.node.get("enabled"), self.node.get("disabled")
-        return not (enabled and enabled.value is False) and not (disabled and disabled.value is True)
+        return not self.node.is_false("enabled")
 
     @property
     def config(self) -> Node:
         """The `config` record; an empty one where there is none."""
-        where = f"{self.node.where}.config".lstrip(".")
-        return self.node.get("config") or Node({}, self.node.file, self.node.line, where)
+        return self.node.get("config") or self.node.put({})
 
-    def covers(self, route: Route) -> bool:
-        """Whether the scope takes in a route, for some consumer at least."""
-        if self.route is not None:
-            return self.route is route
-        return self.service is None or self.service is route.service
+    @property
+    def scope(self) -> tuple[Route | None, Service | None, Consumer | None]:
+        return self.route, self.service, self.consumer
+
+    @property
+    def is_global(self) -> bool:
+        return self.bound and self.scope == (None, None, None)
 
 
 @dataclass
 class Declared:
-    """Everything in the files that go to one gateway together."""
+    """Services, routes, consumers, and the plugins on each."""
 
     services: list[Service] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
-    consumers: dict[str, Node] = field(default_factory=dict)
+    consumers: list[Consumer] = field(default_factory=list)
     plugins: list[Plugin] = field(default_factory=list)
-    vaults: dict[str, Node] = field(default_factory=dict)
-    kubernetes: bool = False
-    """Some of it is manifests of Kong's Ingress Controller, whose routes are not read here."""
+    vaults: list[Node] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._instances: dict[str, dict[tuple[object, object, object], Plugin]] = {}
 
     @classmethod
-    def of(cls, documents: Iterable[Node]) -> Declared:
-        """Read declarative files and manifests; names may be referred to across documents."""
-        declared = cls()
-        manifests = [document for document in documents if document.text("kind")]
-        files = [document for document in documents if not document.text("kind")]
-        for document in manifests:
-            declared._add_manifest(document)
-        for node in _each(files, "vaults"):
-            declared.vaults[node.text("prefix") or ""] = node
-        for node in _each(files, "services"):
-            declared._add_service(node)
-        for node in _each(files, "routes"):
-            declared._add_route(node, declared._service(_reference(node, "service")))
-        for node in _each(files, "consumers"):
-            name = node.text("username") or node.text("custom_id") or node.where
-            declared.consumers[name] = node
-            for plugin in node.each("plugins"):
-                declared._add_plugin(plugin, consumer=name)
-        for node in _each(files, "plugins"):
-            declared._add_plugin(node)
+    def of(cls, root: Node) -> Declared:
+        """Read a configuration in Kong's declarative format. References that lead nowhere leave the plugin out."""
+        declared = cls(vaults=root.each("vaults"))
+        declared._read(root)
+        for plugin in declared.plugins:
+            if plugin.enabled and plugin.bound:
+                declared._instances.setdefault(plugin.name, {}).setdefault(plugin.scope, plugin)
         return declared
 
-    def on(self, route: Route, consumer: str | None = None) -> Iterator[Plugin]:
-        """The enabled instances on a route: those for everybody, and those of a consumer."""
-        for plugin in self.plugins:
-            if plugin.enabled and plugin.consumer in (None, consumer) and plugin.covers(route):
-                yield plugin
+    def _read(self, root: Node) -> None:
+        self.services = [Service(node) for node in root.each("services") if isinstance(node.value, dict)]
+        self.consumers = [Consumer(node) for node in root.each("consumers") if isinstance(node.value, dict)]
+        for service in self.services:
+            self.routes += [Route(node, service) for node in service.node.each("routes")]
+        for node in root.each("routes"):
+            self.routes.append(Route(node, self._find(self.services, "name", node.get("service"))))
+        self._by_route = {id(route.node): route for route in self.routes}
+        for service in self.services:
+            for node in service.node.each("plugins"):
+                self._add(node, service=service)
+        for route in self.routes:
+            for node in route.node.each("plugins"):
+                self._add(node, route=route)
+        for consumer in self.consumers:
+            for node in consumer.node.each("plugins"):
+                self._add(node, consumer=consumer)
+        for node in root.each("plugins"):
+            self._add(node)
 
-    def _add_manifest(self, document: Node) -> None:
-        self.kubernetes = True
-        kind = document.text("kind")
-        if kind in ("KongPlugin", "KongClusterPlugin"):
-            self.plugins.append(Plugin(document.text("plugin") or "", document))
-        elif kind == "KongConsumer":
-            self.consumers[document.text("username") or document.where] = document
-
-    def _add_service(self, node: Node) -> None:
-        service = Service(node)
-        self.services.append(service)
-        for plugin in node.each("plugins"):
-            self._add_plugin(plugin, service=service)
-        for route in node.each("routes"):
-            self._add_route(route, service)
-
-    def _add_route(self, node: Node, service: Service | None) -> None:
-        route = Route(node, service)
-        self.routes.append(route)
-        for plugin in node.each("plugins"):
-            self._add_plugin(plugin, route=route)
-
-    def _add_plugin(
+    def _add(
         self,
         node: Node,
         route: Route | None = None,
         service: Service | None = None,
-        consumer: str | None = None,
+        consumer: Consumer | None = None,
     ) -> None:
+        route = route or self._find(self.routes, "name", node.get("route"))
+        service = service or self._find(self.services, "name", node.get("service"))
+        consumer = consumer or self._find(self.consumers, "username", node.get("consumer"))
+        lost = (
+            (node.get("route") is not None and route is None)
+            or (node.get("service") is not None and service is None)
+            or (node.get("consumer") is not None and consumer is None)
+        )
+        bound = not lost and not node.is_true("_unbound")
         self.plugins.append(
             Plugin(
                 node.text("name") or "",
                 node,
-                route or self._route(_reference(node, "route")),
-                service or self._service(_reference(node, "service")),
-                consumer or _reference(node, "consumer"),
+                route,
+                service,
+                consumer,
+                bound=bound,
+                judged=not node.is_true("_unjudged"),
             )
         )
 
-    def _service(self, name: str | None) -> Service | None:
-        return next((s for s in self.services if name and name in _names(s.node)), None)
+    @staticmethod
+    def _find(entities: list, key: str, reference: Node | None):  # type: ignore[no-untyped-def, type-arg]
+        """The entity that `service: futuresms` or `service: {name: futuresms}` means."""
+        if reference is None:
+            return None
+        name = reference.value if isinstance(reference.value, str) else None
+        name = name or reference.text(key) or reference.text("id")
+        return next((e for e in entities if name and name in (e.node.text(key), e.node.text("id"))), None)
 
-    def _route(self, name: str | None) -> Route | None:
-        return next((r for r in self.routes if name and name in _names(r.node)), None)
-
-
-def _each(documents: list[Node], collection: str) -> list[Node]:
-    return [node for document in documents for node in document.each(collection)]
-
-
-def _names(node: Node) -> tuple[str | None, str | None]:
-    return node.text("name"), node.text("id")
-
-
-def _reference(node: Node, key: str) -> str | None:
-    """The name or id in `service: futuresms` or `service: {name: futuresms}`."""
-    reference = node.get(key)
-    if reference is None:
+    def effective(self, name: str, route: Route, consumer: Consumer | None = None) -> Plugin | None:
+        """The enabled instance of a plugin that a request meets, the most specific one: Kong's order of precedence."""
+        instances = self._instances.get(name)
+        if instances is None:
+            return None
+        service = route.service
+        if not takes_consumer(name):
+            consumer = None
+        for scope in (
+            (route, service, consumer),
+            (route, None, consumer),
+            (None, service, consumer),
+            (route, service, None),
+            (None, None, consumer),
+            (route, None, None),
+            (None, service, None),
+            (None, None, None),
+        ):
+            if scope in instances:
+                return instances[scope]
         return None
-    if isinstance(reference.value, str):
-        return reference.value
-    return reference.text("name") or reference.text("username") or reference.text("id")
+
+    def disabled(self, name: str, route: Route) -> Plugin | None:
+        """An instance of a plugin that would run on a route if it were enabled."""
+        for plugin in self.plugins:
+            if plugin.name == name and not plugin.enabled and self.covers(plugin, route):
+                return plugin
+        return None
+
+    @staticmethod
+    def covers(plugin: Plugin, route: Route) -> bool:
+        """Whether the scope of an instance takes in a route, for some consumer at least."""
+        return (
+            plugin.bound
+            and plugin.route in (None, route)
+            and (plugin.service is None or plugin.service is route.service)
+        )
+
+    def scoped_consumers(self, names: tuple[str, ...], route: Route) -> list[Consumer]:
+        """Consumers that have an instance of their own of one of the plugins on a route."""
+        found = [
+            plugin.consumer
+            for plugin in self.plugins
+            if plugin.name in names and plugin.consumer is not None and self.covers(plugin, route)
+        ]
+        return list(dict.fromkeys(found))
+
+    def running(self, route: Route) -> Iterator[Plugin]:
+        """Every instance that some request of a route meets."""
+        for plugin in self.plugins:
+            if plugin.enabled and self.covers(plugin, route):
+                consumer = plugin.consumer
+                if self.effective(plugin.name, route, consumer) is plugin:
+                    yield plugin

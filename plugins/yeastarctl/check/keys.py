@@ -1,11 +1,16 @@
 """The API keys of an instance: usable, secret, and each one consumer's alone."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Iterator
 
+from kong_declarative.vault import is_reference
+
 from ..key import digest, weakness
-from .document import Node
-from .finding import Finding, error, warning
-from .vault import Environment, Reference
+from .environment import Environment
+from .finding import Edit, Finding, error, hint, warning
+from .node import Node
 
 # SHA-256 of the keys in the README: fine on a laptop, known to everybody.
 _DEMO = {
@@ -13,6 +18,11 @@ _DEMO = {
     "sha256:e1ec0bf4a243ea2314e40bab9bdde3d044dac82caa839194f22ab2aa9c076bd0",
 }
 _MAKE = "`yeastarctl key new --consumer NAME` makes a key and its sha256: line"
+_HASH = "`yeastarctl key hash` prints the form from the key"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.IGNORECASE)
+_HEX = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+# Other ways to write a hash, of which the adapter knows none.
+_OTHER_HASH = re.compile(r"(sha-?\d+|md5|hash)\s*[:=$ ]|\{sha|\$(2[aby]|argon2|5|6|pbkdf2)", re.IGNORECASE)
 
 
 def check(config: Node, environment: Environment) -> Iterator[Finding]:
@@ -27,14 +37,17 @@ def check(config: Node, environment: Environment) -> Iterator[Finding]:
                 "consumer-twice",
                 entry,
                 f"{username} has an entry already (line {usernames[username].line}); the whole"
-                " configuration is"
-                " refused",
+                f" configuration is refused",
                 "make one entry of the two",
             )
         usernames[username] = entry
         keys = entry.each("api_keys")
-        if bearer and not keys:
-            yield error("no-key", entry, f"{username} has no API key: nobody can authenticate as it", _MAKE)
+        given = entry.get("api_keys")
+        if bearer and not keys and (given is None or given.value == []):
+            off = entry.is_false("enabled")
+            yield (warning if off else error)(
+                "no-key", entry, f"{username} has no API key: nobody can authenticate as it", _MAKE
+            )
         if not bearer and keys:
             yield warning(
                 "keys-unused",
@@ -43,20 +56,24 @@ def check(config: Node, environment: Environment) -> Iterator[Finding]:
                 "remove api_keys, or set `authentication: bearer`",
             )
         for key in keys:
-            yield from _one(username, key, environment)
+            if bearer:
+                yield from _one(username, key, environment)
             yield from _alone(username, key, environment, owners)
 
 
 def _one(username: str, node: Node, environment: Environment) -> Iterator[Finding]:
     if not isinstance(node.value, str):
-        return  # Kong refuses it: the schema says so
-    if not node.value:
+        return  # Kong refuses it
+    if not node.value.strip():
         yield error("key-weak", node, f"a key of {username} is not accepted: it is blank", _MAKE)
         return
     value = environment.resolve(node.value)
-    reference = Reference.parse(node.value)
-    if not value:
-        return  # unknown here, or unset: the references say so
+    if value is None or not value.strip() or "vault" in value.lower() or value.startswith(("${", "{env")):
+        return  # unknown here, unset, or no reference: `references` says so
+    said = f"a key of {username}"
+    if is_reference(node.value):
+        said += f" (in {environment.variable(node.value)})"
+    value = value.strip()
     if identity(value) in _DEMO:
         yield warning(
             "demo-key",
@@ -64,36 +81,72 @@ def _one(username: str, node: Node, environment: Environment) -> Iterator[Findin
             f"{username} has the demo key of the README, which everybody knows",
             f"replace it before anybody else can reach the gateway: {_MAKE}",
         )
+    elif _DIGEST.fullmatch(value):
         return
-    if value.startswith("sha256:"):
-        hexadecimal = value.strip().removeprefix("sha256:")
-        if len(hexadecimal) != 64 or set(hexadecimal.lower()) - set("0123456789abcdef"):
-            yield error(
-                "key-malformed",
-                node,
-                f"a key of {username} begins with sha256: but has not 64 hexadecimal digits; it matches"
-                " nothing",
-                "`yeastarctl key hash` prints the form",
-            )
+    elif value.lower().startswith("sha256:"):
+        yield error(
+            "key-malformed",
+            node,
+            f"{said} begins with sha256: but has {_counted(value[7:])} instead of 64 hexadecimal"
+            f" digits; it matches nothing",
+            _HASH,
+        )
+    elif _HEX.fullmatch(value):
+        yield error(
+            "key-digits",
+            node,
+            f"{said} is 64 hexadecimal digits without sha256: in front: the adapter takes the digits themselves for the"
+            " key, and a PBX that sends the key they were made from gets 401",
+            f"if it is a hash, write sha256: in front of it; if it is the key itself, {_HASH}",
+            None if is_reference(node.value) else Edit(value, f"sha256:{value}"),
+        )
+    elif _OTHER_HASH.match(value):
+        yield error(
+            "key-malformed",
+            node,
+            f"{said} looks like a hash in another form; the adapter would take this text itself for the key",
+            f"only sha256:<64 hexadecimal digits> is known; {_HASH}",
+        )
+    else:
+        yield from _plain(said, value, node)
+
+
+def _plain(said: str, value: str, node: Node) -> Iterator[Finding]:
+    if value.lower().startswith("bearer "):
+        yield error(
+            "key-bearer",
+            node,
+            f"{said} begins with `Bearer `: the adapter compares what follows that word in the header, so it matches"
+            " nothing",
+            "leave out `Bearer `",
+            None if is_reference(node.value) else Edit(value[:7], ""),
+        )
         return
     weak = weakness(value)
     if weak:
-        yield error("key-weak", node, f"a key of {username} is not accepted: {weak}", _MAKE)
-    elif reference is None:
+        yield error("key-weak", node, f"{said} is not accepted: {weak}", _MAKE)
+    elif not is_reference(node.value):
         yield warning(
             "key-in-clear",
             node,
-            f"a key of {username} stands here in clear: whoever reads this file can send messages",
+            f"{said} stands here in clear: whoever reads this file can send messages",
             f'write "{digest(value)}" instead',
+            Edit(value, digest(value)),
         )
+
+
+def _counted(digits: str) -> str:
+    wrong = sorted(set(digits.lower()) - set("0123456789abcdef"))
+    if wrong:
+        return f"{len(digits)} characters, {wrong[0]!r} among them,"
+    return f"{len(digits)}"
 
 
 def _alone(
     username: str, node: Node, environment: Environment, owners: dict[str, tuple[str, Node]]
 ) -> Iterator[Finding]:
-    value = environment.resolve(node.value) if isinstance(node.value, str) else None
-    reference = Reference.parse(node.value) if isinstance(node.value, str) else None
-    if value is None and reference is not None:
+    value = environment.text(node)
+    if value is None and isinstance(node.value, str):
         mark = node.value  # not known here, yet the same reference is the same key
     elif not value or not value.strip():
         return
@@ -103,7 +156,7 @@ def _alone(
     if first is node:
         return
     if other == username:
-        yield warning("key-twice", node, f"{username} has this key already (line {first.line})", "remove one")
+        yield hint("key-twice", node, f"{username} has this key already (line {first.line})", "remove one")
     else:
         yield error(
             "key-shared",
@@ -115,4 +168,5 @@ def _alone(
 
 def identity(key: str) -> str:
     """What two spellings of one key have in common: its `sha256:` form."""
-    return key.strip().lower() if key.startswith("sha256:") else digest(key)
+    key = key.strip()
+    return key.lower() if key.lower().startswith("sha256:") else digest(key)

@@ -1,24 +1,25 @@
 """Where the metrics are served."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
-from .document import Node
+from .environment import Environment
 from .finding import Finding, warning
-from .vault import looks_like_reference
+from .node import Node
 
 
-def check(config: Node) -> Iterator[Finding]:
+def check(config: Node, environment: Environment) -> Iterator[Finding]:
     """Look at `metrics.listen`."""
     # Only here: it brings gevent, which no other command needs.
     from yeastar_adapter.observability.exporter import Address
 
     listen = config.at("metrics", "listen")
-    if listen is None or not isinstance(listen.value, str) or not listen.value.strip():
-        return
-    if looks_like_reference(listen.value):
+    value = environment.text(listen)
+    if listen is None or not value or not value.strip():
         return
     try:
-        Address.parse(listen.value.strip())
+        Address.parse(value.strip())
     except ValueError as problem:
         yield warning(
             "metrics-address", listen, f"{problem}; no metrics are served", "127.0.0.1:9542, for instance"

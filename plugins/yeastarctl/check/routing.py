@@ -1,64 +1,57 @@
-"""The routes that lead to the adapter: both end points, no way past the guard, bearable time limits."""
+"""The routes that lead to the adapter: both end points, the service behind them, bearable time limits."""
 
+from __future__ import annotations
+
+import ipaddress
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from kong_declarative import route_regex
 
 from ..pbx import SEND, VERIFY
-from .declared import Route, Service
-from .document import Node
-from .finding import Finding, error, warning
+from .declared import Declared, Route, Service
+from .finding import Edit, Finding, error, hint, warning
+from .node import Node
+from .pieces import served_routes
 
 _KONG_TIMEOUT = 60_000  # ms, for connecting, sending and receiving
 _LONGEST = 30_000
-_BOTH = VERIFY.removesuffix("verify") + "(verify|sendmessage)$"
-_WAYS = (("GET", VERIFY), ("POST", SEND))
+_PATHS = VERIFY.removesuffix("verify") + "(verify|sendmessage)$"
+_WAYS = (("GET", VERIFY, "a channel cannot be saved"), ("POST", SEND, "no message gets through"))
+_REGEX_SIGNS = re.compile(r"[()|$^*+?\[\]\\]")
+# What a PBX sends, in lower case; a route that wants another header is not for it.
+_HEADERS_OF_A_PBX = frozenset({"authorization", "content-type", "accept", "user-agent", "content-length"})
 
 
-def check(routes: list[Route], order_paths: set[str]) -> Iterator[Finding]:
-    """Look at the routes that the adapter serves; `order_paths` is where its orders go."""
-    for method, path in _WAYS:
-        if routes and not any(_leads(route.node, method, path) for route in routes):
-            yield warning(
-                "not-routed",
-                routes[0].node,
-                f"no route with the adapter takes {method} {path}",
-                "see the route of the shipped kong.yml",
-            )
-    for route in routes:
-        yield from _past_the_guard(route, order_paths)
-    services: dict[Service, Route] = {route.service: route for route in routes if route.service}
-    for service in services:
-        yield from _timeouts(service.node)
+def check(declared: Declared) -> Iterator[Finding]:
+    """Look at the routes that the adapter serves, and at their services."""
+    served = served_routes(declared)
+    live = [route for route in served if route.service is None or route.service.enabled]
+    for method, path, consequence in _WAYS:
+        if live and not any(leads(route.node, method, path) for route in live):
+            yield _not_routed(live, method, path, consequence)
+    for route in served:
+        yield from _route(route)
+    for service in dict.fromkeys(route.service for route in served if route.service):
+        yield from _service(service)
 
 
-def _past_the_guard(route: Route, order_paths: set[str]) -> Iterator[Finding]:
-    """The guard knows an accepted request by its path, so no request may come in with that path."""
-    strip = route.node.get("strip_path")
-    if strip is None or strip.value is not False:
-        yield error(
-            "strip-path",
-            strip or route.node,
-            f"route {route.title} strips its path (Kong's default): what is left can look like an"
-            " accepted order"
-            " to the guard",
-            "set `strip_path: false`",
-        )
-    for path in sorted(order_paths):
-        if _leads(route.node, "POST", path):
-            yield error(
-                "guard-bypass",
-                route.node.get("paths") or route.node,
-                f"route {route.title} also takes POST {path}: while the adapter's process is away, the guard"
-                " takes such a request for an accepted order",
-                f'paths: ["~{_BOTH}"]',
-            )
+def takes(route: Node) -> list[str]:
+    """Which of the two calls of a PBX a route takes."""
+    return [path for method, path, _ in _WAYS if leads(route, method, path)]
 
 
-def _leads(route: Node, method: str, path: str) -> bool:
-    methods = route.get("methods")
-    if methods and method not in methods.value:
+def leads(route: Node, method: str, path: str) -> bool:
+    methods, protocols = route.texts("methods"), route.texts("protocols")
+    if methods and method not in [name.upper() for name in methods]:
         return False
-    paths = [entry.value for entry in route.each("paths") if isinstance(entry.value, str)]
+    if protocols and not {"http", "https"} & set(protocols):
+        return False
+    headers = route.get("headers")
+    if headers is not None and any(str(name).lower() not in _HEADERS_OF_A_PBX for name, _ in headers.pairs()):
+        return False
+    paths = route.texts("paths")
     return not paths or any(_matches(pattern, path) for pattern in paths)
 
 
@@ -66,9 +59,126 @@ def _matches(pattern: str, path: str) -> bool:
     if not pattern.startswith("~"):
         return path.startswith(pattern)
     try:
-        return re.match(pattern[1:], path) is not None
-    except re.error:
-        return True  # PCRE knows more than this; no opinion
+        return route_regex.compile_pattern(pattern[1:]).match(path) is not None
+    except route_regex.InvalidRegex:
+        return True  # Kong refuses the route, which is said already
+
+
+def _not_routed(routes: list[Route], method: str, path: str, consequence: str) -> Finding:
+    node = routes[0].node
+    for route in routes:
+        for pattern in route.node.each("paths"):
+            value = pattern.value
+            if not isinstance(value, str) or value.startswith("~") or not _REGEX_SIGNS.search(value):
+                continue
+            if _matches("~" + value, path):
+                return error(
+                    "path-literal",
+                    pattern,
+                    f"{value} is taken letter by letter, because it does not begin with ~: it never matches, and"
+                    f" {consequence}",
+                    f'write "~{value}"',
+                    Edit(value, "~" + value),
+                )
+        methods = route.node.get("methods")
+        if methods is not None and method not in route.node.texts("methods"):
+            node = methods
+        elif (headers := route.node.get("headers")) is not None:
+            node = headers
+        elif (paths := route.node.get("paths")) is not None:
+            node = paths
+    return error(
+        "not-routed",
+        node,
+        f"no route with the adapter takes {method} {path}: {consequence}",
+        f'paths: ["~{_PATHS}"], without methods and headers',
+    )
+
+
+def _route(route: Route) -> Iterator[Finding]:
+    if not takes(route.node):
+        return
+    preserve = route.node.get("preserve_host")
+    if preserve is not None and preserve.value is True:
+        node = route.service.node if route.service else route.node
+        encrypted = (node.text("url") or node.text("protocol") or "").startswith("https")
+        report = error if encrypted else warning
+        yield report(
+            "preserve-host",
+            preserve,
+            "preserve_host sends the name by which the PBX calls this gateway to FutureSMS as its Host"
+            + (", and asks for its certificate: FutureSMS knows no such host" if encrypted else ""),
+            "set `preserve_host: false`, Kong's default",
+            Edit("preserve_host: true", "preserve_host: false"),
+        )
+    if route.service is None:
+        yield error(
+            "no-service",
+            route.node,
+            f"route {route.title} belongs to no service: there is nowhere to send an order",
+            "put it under the service of FutureSMS, or write `service: NAME`",
+        )
+    protocols = route.node.texts("protocols")
+    if protocols and "https" not in protocols:
+        yield warning(
+            "route-plain",
+            route.node.get("protocols") or route.node,
+            f"route {route.title} takes http only: a PBX's key crosses the network in clear, unless"
+            f" something in front of"
+            " Kong ends TLS",
+            "protocols: [http, https], or [https]",
+        )
+    if route.node.is_false("request_buffering") or route.node.is_false("response_buffering"):
+        yield warning(
+            "buffering",
+            route.node.get("request_buffering") or route.node.get("response_buffering") or route.node,
+            "reader and adapter need the whole body: Kong buffers it anyway",
+            "remove the line",
+        )
+
+
+def _service(service: Service) -> Iterator[Finding]:
+    node = service.node
+    if not service.enabled:
+        yield error(
+            "service-off",
+            node.get("enabled") or node,
+            f"service {service.title} is switched off: Kong answers 404 on its routes",
+            "remove `enabled: false`",
+            Edit("enabled: false", "enabled: true"),
+        )
+    yield from _timeouts(node)
+    yield from _retries(node)
+    url = node.text("url") or ""
+    parts = urlsplit(url) if url else None
+    protocol = (parts.scheme if parts else node.text("protocol")) or "http"
+    try:
+        host = (parts.hostname if parts else node.text("host")) or ""
+    except ValueError:
+        return  # Kong refuses it
+    if protocol == "http" and is_public(host) and not re.search(r"[:/]", host):
+        yield warning(
+            "service-plain",
+            node.get("url") or node.get("protocol") or node,
+            f"orders and tokens go to {host} over http, in clear",
+            "use https",
+        )
+    if protocol == "https" and node.is_false("tls_verify"):
+        yield warning(
+            "tls-unverified",
+            node.get("tls_verify") or node,
+            "the certificate of FutureSMS is not checked: whoever stands in between reads orders and tokens",
+            "set `tls_verify: true`",
+            Edit("tls_verify: false", "tls_verify: true"),
+        )
+    path = (parts.path if parts else node.text("path")) or ""
+    if protocol in ("http", "https") and path.strip("/"):
+        yield warning(
+            "service-path",
+            node.get("url") or node.get("path") or node,
+            f"the path {path} of the service is not used: the adapter's order.path says where orders go",
+            "remove it, or write the whole path into order.path",
+        )
 
 
 def _timeouts(service: Node) -> Iterator[Finding]:
@@ -83,17 +193,30 @@ def _timeouts(service: Node) -> Iterator[Finding]:
                 f"{name} is {said}: while FutureSMS hangs, so does every message of every PBX",
                 f"set {name} to 10000 or less",
             )
-    url = service.text("url") or service.text("protocol") or ""
-    host = service.text("host") or url.partition("//")[2]
-    if url.startswith("http") and not url.startswith("https") and _public(host):
-        yield warning(
-            "service-plain",
-            service.get("url") or service,
-            "orders and tokens go to FutureSMS over http, in clear",
-            "use https",
+
+
+def _retries(service: Node) -> Iterator[Finding]:
+    node = service.get("retries")
+    value = node.value if node else 5
+    if not isinstance(value, int) or isinstance(value, bool) or value == 0:
+        return
+    said = f"retries: {value}" if node else "no retries are set, and Kong's default is 5"
+    yield hint(
+        "retries",
+        node or service,
+        f"{said}: no order is sent twice (Kong repeats only a connection that was refused), but each attempt waits for"
+        " connect_timeout while the PBX waits",
+        "set `retries: 0`",
+        Edit(f"retries: {value}", "retries: 0") if node else None,
+    )
+
+
+def is_public(host: str) -> bool:
+    """Whether a host is reached through networks of other people, as far as its name tells."""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        name = host.rstrip(".").lower()
+        return "." in name and not name.endswith(
+            (".local", ".internal", ".svc", ".cluster.local", ".localhost", ".lan")
         )
-
-
-def _public(host: str) -> bool:
-    name = host.partition("/")[0].partition(":")[0]
-    return "." in name and not name.startswith(("127.", "10.", "192.168."))

@@ -1,22 +1,21 @@
 """`yeastarctl doctor`."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from .. import exits
-from ..check.checker import check_files
-from ..check.document import Node, Unreadable, read
-from ..check.vault import read_env_file
+from ..check.checker import check_sources
+from ..check.environment import Variables
+from ..check.sources import Sources, read
 from ..terminal import Terminal, json_option, leave
 from . import futuresms, plugin_server, redis_server
 from .configured import Configured
 from .line import Line
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-_PREFIXES = ("/var/run/kong", "/usr/local/kong")
 
 
 @click.command("doctor", epilog=exits.EPILOG)
@@ -25,7 +24,8 @@ _PREFIXES = ("/var/run/kong", "/usr/local/kong")
     type=click.Path(path_type=Path),
     envvar="KONG_PREFIX",
     show_envvar=True,
-    help=f"Kong's prefix, where the plugin server's socket is. Default: {' or '.join(_PREFIXES)}.",
+    help="Kong's prefix, where the plugin server's socket is. Default: wherever a plugin server listens"
+    " on this machine.",
 )
 @click.option(
     "--socket",
@@ -50,17 +50,15 @@ def doctor(
 ) -> None:
     """Look at everything a message needs, on the machine where Kong runs.
 
-    The plugin server's socket and process; with --config also the configuration, the Redis servers, and a login
+    The plugin server's socket and process; with --config also the configuration, the Redis servers, and a log-in
     at FutureSMS (auth/login, auth/me, auth/logout; no message is sent) with the clock's difference.
     Run it as Kong's user and with Kong's environment.
     """
     terminal = Terminal(as_json)
-    variables = dict(os.environ)
-    if env_file:
-        variables |= read_env_file(env_file.read_text(encoding="utf-8"))
+    variables = Variables.of_kong(os.environ, env_file)
     lines = []
-    path = socket or plugin_server.socket_in(prefix or _default_prefix())
-    for line in examine(path, files, variables, not no_futuresms):
+    found = [socket] if socket else [plugin_server.socket_in(prefix)] if prefix else plugin_server.sockets()
+    for line in examine(found, files, variables, not no_futuresms):
         lines.append(line)
         terminal.mark(line.state, f"{line.subject}: ", line.detail)
         if line.todo:
@@ -72,17 +70,21 @@ def doctor(
 
 
 def examine(
-    socket: Path, files: tuple[Path, ...], variables: Mapping[str, str], with_futuresms: bool
+    sockets: Sequence[Path], files: tuple[Path, ...], variables: Mapping[str, str], with_futuresms: bool
 ) -> Iterator[Line]:
-    """Every check, one after the other."""
-    yield from plugin_server.check(socket)
+    """Every check, one after the other. `sockets`: where plugin servers may be."""
+    for socket in sockets:
+        yield from plugin_server.check(socket)
+    if not sockets:
+        yield plugin_server.nowhere()
     if not files:
         yield Line("skip", "configuration, Redis, FutureSMS", "not looked at", "give --config kong.yml")
         return
-    yield from _configuration(files, variables)
-    configured = _configured(files, variables)
-    if configured is None:
+    sources = read([(str(path), path.read_bytes()) for path in files])
+    yield from _configuration(sources, variables)
+    if any(finding.rule in ("yaml", "empty", "not-kong") for finding in sources.findings):
         return
+    configured = Configured(sources.root, variables)
     servers = configured.redis()
     for settings in servers:
         yield from redis_server.check(settings)
@@ -103,11 +105,12 @@ def examine(
             yield from futuresms.check(account)
 
 
-def _configuration(files: tuple[Path, ...], variables: Mapping[str, str]) -> Iterator[Line]:
-    findings = check_files(files, variables)
+def _configuration(sources: Sources, variables: Mapping[str, str]) -> Iterator[Line]:
+    findings = check_sources(sources, variables)
     unset = [finding for finding in findings if finding.rule == "vault-unset"]
     errors = [finding for finding in findings if finding.severity == "error" and finding not in unset]
-    names = " ".join(str(path) for path in files)
+    warnings = [finding for finding in findings if finding.severity == "warning" and finding not in unset]
+    names = " ".join(sources.files)
     for finding in unset:
         state = "fail" if finding.severity == "error" else "warn"
         yield Line(
@@ -123,25 +126,10 @@ def _configuration(files: tuple[Path, ...], variables: Mapping[str, str]) -> Ite
         yield Line(
             "fail",
             "configuration",
-            f"{len(errors)} errors, the first at {first.file}:{first.line}: {first.problem}",
+            f"{len(errors)} error{'s' * (len(errors) > 1)}, the first at {first.file}:{first.line}: {first.problem}",
             f"yeastarctl config check {names}",
         )
-    elif len(findings) > len(unset):
+    elif warnings:
         yield Line("warn", "configuration", "no errors, some warnings", f"yeastarctl config check {names}")
     else:
         yield Line("ok", "configuration", f"{names}: nothing to object to")
-
-
-def _configured(files: tuple[Path, ...], variables: Mapping[str, str]) -> Configured | None:
-    documents: list[Node] = []
-    try:
-        for path in files:
-            documents += read(path)[0]
-    except Unreadable:
-        return None  # said already
-    return Configured(documents, variables)
-
-
-def _default_prefix() -> Path:
-    found = [Path(prefix) for prefix in _PREFIXES if Path(prefix).is_dir()]
-    return found[0] if found else Path(_PREFIXES[-1])

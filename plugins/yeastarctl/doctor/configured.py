@@ -11,15 +11,17 @@ from yeastar_adapter.limits.settings import RedisSettings
 from yeastar_adapter.schema import NAME
 
 from ..check.declared import Declared, Plugin
-from ..check.document import Node
-from ..check.vault import Environment
+from ..check.environment import Environment
+from ..check.node import Node
+from ..check.pieces import served_routes
 
 
 class Configured:
     """The accounts and servers that the enabled adapter instances use, each once."""
 
-    def __init__(self, documents: list[Node], variables: Mapping[str, str]) -> None:
-        self._declared = Declared.of(documents)
+    def __init__(self, root: Node, variables: Mapping[str, str]) -> None:
+        """`root`: a configuration in Kong's declarative format."""
+        self._declared = Declared.of(root)
         self._environment = Environment(variables, self._declared.vaults)
         self._adapters = [p for p in self._declared.plugins if p.name == NAME and p.enabled]
 
@@ -50,29 +52,30 @@ class Configured:
 
     def _merchants(self, adapter: Plugin) -> Iterator[dict[str, Any]]:
         common = self._record(adapter.config.get("merchant"), _MERCHANT)
-        entries = [entry for entry in adapter.config.each("consumers") if _on(entry)]
+        entries = [entry for entry in adapter.config.each("consumers") if not entry.is_false("enabled")]
         for entry in entries:
             yield {**common, **self._record(entry.get("merchant"), _MERCHANT)}
         if not entries:
             yield common
 
     def _service_address(self, adapter: Plugin) -> str | None:
-        service = adapter.service or (adapter.route.service if adapter.route else None)
+        routes = [route for route in served_routes(self._declared) if self._declared.covers(adapter, route)]
+        service = adapter.service or next((route.service for route in routes if route.service), None)
         if service is None:
             return None
         url = service.node.text("url")
         if url:
             scheme, _, rest = url.partition("://")
             return f"{scheme}://{rest.partition('/')[0]}"
-        host, port = service.node.text("host"), service.node.get("port")
+        host, port = service.node.text("host"), service.node.number("port")
         protocol = service.node.text("protocol") or "http"
-        return f"{protocol}://{host}:{port.value if port else 80}" if host else None
+        return f"{protocol}://{host}:{int(port) if port else 80}" if host else None
 
     def _record(self, node: Node | None, names: frozenset[str]) -> dict[str, Any]:
         """A record's settings, as far as they are given and can be resolved here."""
         found: dict[str, Any] = {}
         for key, child in node.pairs() if node else ():
-            value = self._environment.resolve(child.value) if isinstance(child.value, str) else child.value
+            value = self._environment.text(child) if isinstance(child.value, str) else child.value
             if key in names and value is not None:
                 found[key] = value
         return found
@@ -80,8 +83,3 @@ class Configured:
 
 _REDIS = frozenset(field.name for field in fields(RedisSettings))
 _MERCHANT = frozenset({"username", "password", "base_url"})
-
-
-def _on(entry: Node) -> bool:
-    enabled = entry.get("enabled")
-    return enabled is None or enabled.value is not False

@@ -1,4 +1,4 @@
-"""A FutureSMS Merchant account: login, profile, logout; and what its clock says."""
+"""A FutureSMS Merchant account: log-in, profile, logout; and what its clock says."""
 
 import time
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def check(account: Account) -> Iterator[Line]:
         if not token:
             yield _refused(subject, account, answer)
             return
-        yield Line("ok", subject, f"login at {account.base_url} in {took:.0f} ms")
+        yield Line("ok", subject, f"log-in at {account.base_url} in {took:.0f} ms")
         yield _clock(answer)
         yield _life(subject, data, answer)
         session.headers["Authorization"] = f"Bearer {token}"
@@ -59,7 +59,7 @@ def _profile(subject: str, session: requests.Session, account: Account) -> Itera
         if goodbye.status_code >= 300:
             yield Line("warn", subject, f"logout answers {goodbye.status_code}: this session stays open")
     except requests.RequestException as error:
-        yield Line("warn", subject, f"after the login: {reason(error)}", "ask FutureSMS")
+        yield Line("warn", subject, f"after the log-in: {reason(error)}", "ask FutureSMS")
 
 
 def _call(
@@ -87,7 +87,7 @@ def _refused(subject: str, account: Account, answer: requests.Response) -> Line:
         return Line(
             "fail",
             subject,
-            f"login refused ({answer.status_code})",
+            f"log-in refused ({answer.status_code})",
             "check merchant.username and password and the account at FutureSMS; PBXs get 10005",
         )
     return Line(

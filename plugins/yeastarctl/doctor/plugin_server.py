@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+from yeastar_adapter import __version__
 from yeastar_adapter.schema import NAME
 
+from ..check.known import GUARD, READER, definitions
+from ..lua_path import lua_root
 from .line import Line
 
 _SUBJECT = "plugin server"
+_PREFIXES = ("/var/run/kong", "/usr/local/kong")
 _CONF_NAME = NAME.replace("-", "_")
 
 
@@ -51,6 +55,31 @@ def check(path: Path, timeout: float = 3.0) -> Iterator[Line]:
         took = (time.perf_counter() - started) * 1000
         yield Line("ok", _SUBJECT, f"process {status.get('Pid', '?')} answers in {took:.1f} ms")
         yield _instances(status)
+        yield _version(path, timeout)
+
+
+def sockets() -> list[Path]:
+    """The sockets of the plugin servers that listen on this machine, and those that Kong's usual prefixes have."""
+    found = [socket_in(Path(prefix)) for prefix in _PREFIXES if socket_in(Path(prefix)).exists()]
+    try:
+        listed = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        listed = []  # not Linux
+    # A socket is listed under the name that it was bound to, and takes its own name afterwards.
+    folders = {Path(line[line.index("/") :]).parent for line in listed if "/" in line}
+    found += [path for folder in sorted(folders) if (path := socket_in(folder)).exists()]
+    return list(dict.fromkeys(found))
+
+
+def nowhere() -> Line:
+    """No plugin server was found."""
+    return Line(
+        "fail",
+        "socket",
+        f"no {NAME}.socket in {' or '.join(_PREFIXES)}, and no plugin server listens on this machine",
+        f"give Kong's prefix: --prefix DIR. Kong must run with `pluginserver_names = {NAME}` and"
+        f" `plugins = bundled,{READER},{NAME},{GUARD}`; its error log says whether the process could be started",
+    )
 
 
 def socket_in(prefix: Path) -> Path:
@@ -63,12 +92,47 @@ def get_status(path: Path, timeout: float) -> dict[str, Any]:
 
     Keep it to yourself: the status of an instance can have its configuration in it.
     """
+    return _call(path, timeout, "plugin.GetStatus")
+
+
+def _version(path: Path, timeout: float) -> Line:
+    """The running process, reader and guard, and this command: all of one release?"""
+    try:
+        running = str(_call(path, timeout, "plugin.GetPluginInfo", NAME).get("Version", ""))
+    except (OSError, ValueError, EOFError) as error:
+        return Line(
+            "warn",
+            "version",
+            f"the process does not say its version: {error}",
+            "restart Kong after an upgrade",
+        )
+    try:
+        lua = {name: definitions()[name].version for name in (READER, GUARD)}
+    except (OSError, ValueError) as error:
+        return Line(
+            "fail", "version", f"reader and guard cannot be read: {error}", "install the package again"
+        )
+    others = {
+        name: version for name, version in {**lua, "yeastarctl": __version__}.items() if version != running
+    }
+    if not running or others:
+        shown = ", ".join(f"{name} {version}" for name, version in others.items())
+        return Line(
+            "fail" if set(others) & set(lua) else "warn",
+            "version",
+            f"the running process is {running or 'of unknown version'}, and {shown}",
+            "install the three of one release, and restart Kong (`kong reload` starts a new process too)",
+        )
+    return Line("ok", "version", f"process, reader and guard are {running} (Lua in {lua_root()})")
+
+
+def _call(path: Path, timeout: float, method: str, *arguments: str) -> dict[str, Any]:
     unpacker = msgpack.Unpacker(strict_map_key=False)
     deadline = time.monotonic() + timeout
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         connection.connect(os.fspath(path))
-        connection.sendall(msgpack.packb([0, 1, "plugin.GetStatus", []]))
+        connection.sendall(msgpack.packb([0, 1, method, list(arguments)]))
         while True:
             for message in unpacker:
                 return _result(message)
@@ -134,6 +198,7 @@ def _missing(path: Path) -> Line | None:
         "fail",
         "socket",
         f"there is no {path}",
-        f"Kong must run with `pluginserver_names = {NAME}` and `plugins = bundled,{NAME}`; its error log says"
+        f"Kong must run with `pluginserver_names = {NAME}` and `plugins ="
+        f" bundled,{READER},{NAME},{GUARD}`; its error log says"
         " whether the process could be started",
     )

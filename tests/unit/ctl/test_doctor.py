@@ -14,6 +14,7 @@ from typing import Any
 import msgpack
 import pytest
 from ruamel.yaml import YAML
+from yeastar_adapter import __version__
 from yeastar_adapter.futuresms.merchant import Account
 from yeastar_adapter.limits.settings import RedisSettings
 from yeastarctl.doctor import futuresms, plugin_server, redis_server
@@ -59,9 +60,11 @@ def kong_yml(tmp_path: Path, redis_server: RedisServer, stub: StubServer) -> Cal
         kong = YAML(typ="safe").load(ROOT / "kong.yml")
         service = kong["services"][0]
         service["url"] = stub.url
-        service["routes"][0]["plugins"][0]["config"]["rate_limit"]["redis"] = redis_server.settings()
+        plugins = service["routes"][0]["plugins"]
+        (config,) = [plugin["config"] for plugin in plugins if plugin["name"] == "yeastar-adapter"]
+        config["rate_limit"]["redis"] = redis_server.settings()
         if edit:
-            edit(service["routes"][0]["plugins"][0]["config"])
+            edit(config)
         path = tmp_path / "kong.yml"
         YAML(typ="safe").dump(kong, path)
         return path
@@ -80,7 +83,8 @@ def test_all_is_well(cli: Cli, served: Path, kong_yml: Callable[..., Path], stub
     result = cli("doctor", "--prefix", served, "--config", kong_yml(), env=ENVIRONMENT)
     assert result.exit_code == 0, result.output
     assert "✗" not in result.output
-    for words in ("answers in", "Redis", f"FutureSMS {USERNAME}: login", "clock", "vault"):
+    assert f"version: process, reader and guard are {__version__}" in result.output
+    for words in ("answers in", "Redis", "counts in", f"FutureSMS {USERNAME}: log-in", "clock", "vault"):
         assert words in result.output
     calls = stub.status()["calls"]
     assert calls["POST /api/v1/auth/login 200"] == 1
@@ -112,7 +116,7 @@ def test_instances_are_counted_and_their_configuration_is_not_shown(prefix: Path
             listener, [1, 1, None, {"Pid": 1, "Plugins": {"yeastar-adapter": {"Instances": [instance]}}}]
         )
         lines = list(plugin_server.check(prefix / SOCKET))
-    assert states(lines) == ["ok", "ok", "ok"]
+    assert states(lines) == ["ok", "ok", "ok", "warn"]  # it answers once, and so does not tell its version
     assert "1 started" in lines[2].detail
     assert "secret" not in repr(lines)
 
@@ -166,6 +170,10 @@ def test_the_socket_may_be_elsewhere(cli: Cli, served: Path) -> None:
     (served / SOCKET).rename(served / "adapter.socket")
     assert cli("doctor", "--prefix", served).exit_code == 1
     assert cli("doctor", "--socket", served / "adapter.socket").exit_code == 0
+
+
+def test_without_a_prefix_the_servers_of_this_machine_are_found(cli: Cli, served: Path) -> None:
+    assert f"socket: {served / SOCKET}" in cli("doctor").output
 
 
 def test_no_prefix_is_said_to_be_none(cli: Cli, prefix: Path) -> None:
@@ -230,20 +238,61 @@ def test_a_wrong_redis_password_is_a_failure_that_says_so(start_redis: Callable[
     assert states(redis_server_check(redis_settings(server, timeout_ms=60000))) == ["ok"]
 
 
-def test_a_redis_user_who_may_not_run_scripts_is_a_failure(start_redis: Callable[..., RedisServer]) -> None:
-    server = start_redis(users={"limited": "on >limited-password ~* +ping"})
+COMMANDS = ("eval", "evalsha", "get", "set", "time")
+
+
+def test_a_redis_user_with_no_more_than_counting_takes_is_enough(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    rights = " ".join(f"+{command}" for command in COMMANDS)
+    server = start_redis(users={"limited": f"on >limited-password ~yeastar-adapter:* {rights}"})
     settings = redis_settings(server, username="limited", password="limited-password", timeout_ms=60000)
-    assert states(redis_server_check(settings)) == ["ok", "fail"]
+    assert states(redis_server_check(settings)) == ["ok"]
+
+
+@pytest.mark.parametrize("missing", [command for command in COMMANDS if command != "time"])
+def test_a_missing_redis_command_is_named(start_redis: Callable[..., RedisServer], missing: str) -> None:
+    rights = " ".join(f"+{command}" for command in COMMANDS if command != missing)
+    server = start_redis(users={"limited": f"on >limited-password ~* +ping {rights}"})
+    settings = redis_settings(server, username="limited", password="limited-password", timeout_ms=60000)
+    (line,) = redis_server_check(settings)
+    assert (line.state, f"may not use {missing}:" in line.detail) == ("fail", True), line
+    assert all(f"+{command}" in line.todo for command in COMMANDS)
+
+
+def test_without_the_servers_clock_each_node_has_its_own(start_redis: Callable[..., RedisServer]) -> None:
+    rights = " ".join(f"+{command}" for command in COMMANDS if command != "time")
+    server = start_redis(users={"limited": f"on >limited-password ~* {rights}"})
+    settings = redis_settings(server, username="limited", password="limited-password", timeout_ms=60000)
+    clock, counted = redis_server_check(settings)
+    assert (clock.state, "may not use time" in clock.detail, counted.state) == ("warn", True, "ok")
+
+
+def test_a_redis_user_who_may_not_use_the_keys_is_a_failure(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis(users={"limited": "on >limited-password ~other:* +@all"})
+    settings = redis_settings(server, username="limited", password="limited-password", timeout_ms=60000)
+    (line,) = redis_server_check(settings)
+    assert (line.state, "~yeastar-adapter:*" in line.todo) == ("fail", True)
 
 
 def test_a_full_redis_server_is_a_warning(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis()
     with server.client() as client:
+        for number in range(300):
+            client.set(f"of somebody else {number}", b"x" * 100_000)
         used = int(client.info("memory")["used_memory"])
-        client.config_set("maxmemory", used)
+        client.config_set("maxmemory", int(used * 1.05))
         client.config_set("maxmemory-policy", "allkeys-lru")
     lines = redis_server_check(redis_settings(server, timeout_ms=60000))
-    assert states(lines) == ["ok", "warn"]
+    assert states(lines) == ["ok", "warn"], lines
+
+
+def test_a_redis_server_that_refuses_to_count_is_a_failure(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+    (line,) = redis_server_check(redis_settings(server))
+    assert (line.state, "maxmemory" in line.detail) == ("fail", True), line
 
 
 def futuresms_check(account: Account) -> list[Line]:
@@ -307,7 +356,7 @@ def test_each_account_is_tried_once(
 
     stub.merchant("second", password="second-password")
     result = cli("doctor", "--prefix", served, "--config", kong_yml(edit), env=ENVIRONMENT)
-    assert "FutureSMS second: login" in result.output
+    assert "FutureSMS second: log-in" in result.output
     assert stub.count("POST /api/v1/auth/login") == 2
 
 

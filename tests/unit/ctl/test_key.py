@@ -32,7 +32,8 @@ def test_the_plugin_accepts_the_key_whose_hash_was_pasted(cli: Cli) -> None:
 
 def test_the_variable_of_the_yaml_to_paste_is_the_one_that_is_named(cli: Cli) -> None:
     made = json.loads(cli("key", "new", "--consumer", "Acme Manila 2", "--json").stdout)
-    assert list(made["environment"]) == [variable(vault_name("Acme Manila 2"))] == ["ACME_MANILA_2_KEY"]
+    assert made["environment"] == {variable(vault_name("Acme Manila 2")): made["hash"]}
+    assert list(made["environment"]) == ["ACME_MANILA_2_KEY"]
     assert "{vault://env/acme-manila-2-key}" in made["yaml"]["vault"]
 
 
