@@ -73,8 +73,22 @@ def plugin_server(name: str, command: Sequence[str] | None = None) -> Iterator[P
 @contextlib.contextmanager
 def stub() -> Iterator[str]:
     """The address of a FutureSMS stand-in."""
+    with _stub() as addresses:
+        yield addresses[0]
+
+
+@contextlib.contextmanager
+def tls_stub(certificate: Path, key: Path) -> Iterator[tuple[str, str]]:
+    """The addresses of one that speaks TLS as well: HTTP, HTTPS."""
+    options = ["--tls-listen", "127.0.0.1:0", "--tls-certificate", str(certificate), "--tls-key", str(key)]
+    with _stub(*options) as (plain, secure):
+        yield plain, secure.replace("127.0.0.1", "localhost")
+
+
+@contextlib.contextmanager
+def _stub(*options: str) -> Iterator[list[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "upstream_stub", "--listen", "127.0.0.1:0"],
+        [sys.executable, "-m", "upstream_stub", "--listen", "127.0.0.1:0", *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -84,7 +98,7 @@ def stub() -> Iterator[str]:
         line = process.stdout.readline()
         if " ready " not in line:
             raise RuntimeError(f"the stub did not start: {line!r}")
-        yield line.split()[-1]
+        yield line.partition(" ready ")[2].split()
     finally:
         _stop(process)
 

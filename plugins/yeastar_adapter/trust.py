@@ -105,13 +105,11 @@ class TrustStore:
 def remember_session(sock: Any) -> None:
     """Keep the TLS session of a connection, after something was read from it, for the next one to the same server."""
     context = getattr(sock, "context", None)
-    if isinstance(context, _Context) and sock.server_hostname and sock.session is not None:
+    if isinstance(context, _Context) and sock.server_hostname and not sock.session_reused:
         sessions = context._sessions
         if len(sessions) >= _SESSIONS:
             sessions.clear()
-        peer = _peer(sock.server_hostname, sock)
-        since = sessions[peer][0] if sock.session_reused and peer in sessions else time.monotonic()
-        sessions[peer] = (since, sock.session)
+        sessions[_peer(sock.server_hostname, sock)] = (time.monotonic(), sock.session)
 
 
 _stores: dict[str | None, TrustStore] = {}

@@ -1,8 +1,10 @@
-"""HTTP to one server: connections that are made for one call, and some that are kept for the next."""
+"""HTTP to one server, over connections that are kept for the next call."""
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -20,13 +22,22 @@ from urllib3.util import parse_url
 from ..trust import TrustError, remember_session, trust_store
 from .answer import MAX_BODY
 
-# A kept connection is used again within this many seconds: servers close idle ones after 5 s and more.
-_KEPT_FOR = 4.0
-_KEPT = 4
+# A connection is kept this long, in seconds: servers close idle ones after 5 s and more.
+KEPT_FOR = 4.0
+_KEPT = 32
+
+# When a server has closed a kept connection without a word, none is used for an order for so many seconds.
+_DISTRUSTED_FOR = 600.0
 _CHUNK = 16384
+
+# A name is looked up again after so many seconds; a storm of orders must not become one of look-ups.
+_ADDRESSES_FOR = 5.0
 
 # What urllib3, http.client, the socket and the TLS layer raise; a broken answer can be a ValueError.
 _FAILURES = (HTTPError, HTTPException, OSError, ValueError)
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Failed(Exception):
@@ -53,14 +64,19 @@ class Connections:
         self._scheme, self._host, self._port = scheme, host, port
         self._trust = trust_store(ca_certificates) if scheme == "https" else None
         self._kept: deque[tuple[float, HTTPConnection]] = deque()
+        self._distrusted_until = 0.0
+        self._addresses: list[str] = []
+        self._addresses_until = 0.0
+        host = f"[{host}]" if ":" in host else host
+        self._named = host if port == _PORTS[scheme] else f"{host}:{port}"
 
     def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], timeout: float, reuse: bool = False
+        self, path: str, body: bytes, headers: Mapping[str, str], timeout: float, idle: float = KEPT_FOR
     ) -> Response:
         """Make one call, within `timeout` seconds from looking up the name to the last byte of the answer.
 
-        On a new connection that is closed afterwards; with `reuse` on one that an earlier call has left, where there
-        is one, and it is left for the next. Raises Failed, and Stale only with `reuse`.
+        On the connection of an earlier call that is idle for `idle` seconds at most, or else on a new one.
+        Raises Failed, and Stale only for a connection that was used before.
         """
         deadline = time.monotonic() + timeout
         connection: HTTPConnection | None = None
@@ -68,10 +84,11 @@ class Connections:
         try:
             # A socket's limit is for each of its calls; together they have no end.
             with gevent.Timeout(timeout, TimeoutError):
-                connection = self._left_over() if reuse else None
+                connection = self._left_over(idle)
                 reused = connection is not None
                 if connection is None:
                     connection = self._new(timeout)
+                headers = {"Host": self._named, **headers}
                 connection.request("POST", path, body=body, headers=headers, preload_content=False)
                 response = connection.getresponse()
                 answered = True
@@ -81,31 +98,77 @@ class Connections:
                 connection.close()
             if not isinstance(failure, _FAILURES):
                 raise
-            stale = reused and not answered and isinstance(failure, (ConnectionError, ssl.SSLError))
-            raise (Stale if stale else Failed)(self._said(failure)) from None
+            if reused and not answered and isinstance(failure, (ConnectionError, ssl.SSLError)):
+                self._distrusted_until = time.monotonic() + _DISTRUSTED_FOR
+                raise Stale(self._said(failure)) from None
+            raise Failed(self._said(failure)) from None
         remember_session(connection.sock)
-        if reuse and connection.sock is not None:
-            self._kept.append((time.monotonic(), connection))
-            if len(self._kept) > _KEPT:
-                self._kept.popleft()[1].close()
-        else:
-            connection.close()
+        self._keep(connection)
         return Response(response.status, response.headers, content)
 
     def _new(self, timeout: float) -> HTTPConnection:
-        if self._trust is None:
-            return HTTPConnection(self._host, self._port, timeout=timeout)
-        return HTTPSConnection(self._host, self._port, timeout=timeout, ssl_context=self._trust.context())
+        """A connection to the first address of the server that takes one."""
+        addresses = self._looked_up()
+        for address in addresses:
+            connection = self._unconnected(address, timeout)
+            try:
+                connection.connect()
+                return connection
+            except BaseException as failure:
+                connection.close()
+                refused = isinstance(failure, (HTTPError, OSError)) and not isinstance(failure, ssl.SSLError)
+                if not refused or address == addresses[-1]:
+                    self._addresses_until = 0.0
+                    raise
+        raise OSError("the name has no address")
 
-    def _left_over(self) -> HTTPConnection | None:
+    def _unconnected(self, address: str, timeout: float) -> HTTPConnection:
+        if self._trust is None:
+            return HTTPConnection(address, self._port, timeout=timeout)
+        context = self._trust.context()
+        return HTTPSConnection(
+            address, self._port, timeout=timeout, ssl_context=context, server_hostname=self._host
+        )
+
+    def _looked_up(self) -> list[str]:
+        if time.monotonic() >= self._addresses_until:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+            self._addresses_until = time.monotonic() + _ADDRESSES_FOR
+        return self._addresses
+
+    def _left_over(self, idle: float) -> HTTPConnection | None:
         context = None if self._trust is None else self._trust.context()
-        while self._kept:
-            since, connection = self._kept.pop()
+        now = time.monotonic()
+        if idle < KEPT_FOR and now < self._distrusted_until:
+            return None
+        while self._kept and now - self._kept[-1][0] <= idle:
+            _, connection = self._kept.pop()
             believed = context is None or getattr(connection.sock, "context", None) is context
-            if believed and time.monotonic() - since < _KEPT_FOR and connection.is_connected:
+            if believed and connection.is_connected:
                 return connection
             connection.close()
         return None
+
+    def _keep(self, connection: HTTPConnection) -> None:
+        if connection.sock is None:  # the server has said that it closes it
+            return
+        self._kept.append((time.monotonic(), connection))
+        if len(self._kept) > _KEPT:
+            self._kept.popleft()[1].close()
+        if len(self._kept) == 1:
+            self._close_later()
+
+    def _close_later(self) -> None:
+        timer = threading.Timer(KEPT_FOR, self._close_old)
+        timer.daemon = True
+        timer.start()
+
+    def _close_old(self) -> None:
+        while self._kept and time.monotonic() - self._kept[0][0] >= KEPT_FOR:
+            self._kept.popleft()[1].close()
+        if self._kept:
+            self._close_later()
 
     def _said(self, failure: BaseException) -> str:
         """What went wrong. The messages of most exceptions are left out: some quote the request."""
@@ -129,9 +192,9 @@ def connections_to(base_url: str, ca_certificates: str | None = None) -> Connect
     try:
         url = parse_url(base_url)
         scheme, host = url.scheme or "", (url.host or "").strip("[]")
-        key = scheme, host, url.port or (443 if scheme == "https" else 80), ca_certificates
-    except HTTPError as problem:
-        raise Failed(type(problem).__name__) from None
+        key = scheme, host, url.port or _PORTS[scheme], ca_certificates
+    except (HTTPError, KeyError) as problem:
+        raise Failed(f"the address cannot be used: {type(problem).__name__}") from None
     shared = _shared.get(key)
     if shared is None:
         shared = _shared[key] = Connections(*key)

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import retry_after
 from .answer import Answer
-from .connections import Connections, Failed, Response, Stale, connections_to, path_of
+from .connections import KEPT_FOR, Connections, Failed, Response, Stale, connections_to, path_of
 
 _LOGIN = "/api/v1/auth/login"
 _REFRESH = "/api/v1/auth/refresh"
@@ -23,6 +23,10 @@ _LOGIN_REFUSALS = (400, 401, 403, 422)
 
 # Any 4xx says that a refresh token is dead, but for those that are about the moment alone.
 _REFRESH_REFUSALS = frozenset(range(400, 500)) - {408, 425, 429, 499}
+
+# An order goes out on a connection that another one has left less than this many seconds ago, so in a storm alone: then
+# it is no more likely to be just closed than a new one. After that, nobody could tell whether the order has arrived.
+_ORDER_IDLE = 0.1
 
 # A token whose life cannot be read is used for this long, in seconds, before the next one is fetched.
 _LIFE_UNKNOWN = 300.0
@@ -73,11 +77,7 @@ class Throttled(Unreachable):
 
 
 class MerchantApi:
-    """The calls of one account.
-
-    Log-ins and refreshes may use a connection that was kept. An order never does: where the server closes a kept
-    connection in the moment in which the order goes out, nobody could tell whether it has arrived.
-    """
+    """The calls of one account. None of them is made twice, but for a log-in on a connection that was just closed."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -90,7 +90,7 @@ class MerchantApi:
         try:
             return self._tokens(_LOGIN, credentials, _LOGIN_REFUSALS)
         except Stale:
-            return self._tokens(_LOGIN, credentials, _LOGIN_REFUSALS, reuse=False)
+            return self._tokens(_LOGIN, credentials, _LOGIN_REFUSALS, idle=0.0)
 
     def refresh(self, refresh_token: str) -> Tokens:
         """Trade a refresh token for a new pair; the old one is dead at once. Raises LoginRefused, Unreachable."""
@@ -104,17 +104,20 @@ class MerchantApi:
 
         `path` is the whole path, as Kong has it: what `base_url` says of a path is for the other calls.
         """
-        response = self._post(path, body, token, timeout)
+        try:
+            response = self._post(path, body, token, timeout, _ORDER_IDLE)
+        except Stale as failure:
+            raise Unreachable(f"{path}: {failure}") from None
         return Answer.read(response.status, response.content), response.headers.get("Retry-After")
 
     def log_out(self, token: str) -> None:
         """End the session of an access token. Raises Unreachable; what FutureSMS thinks of it does not matter."""
-        self._post(self._path + _LOGOUT, b"", token)
+        self._post(self._path + _LOGOUT, b"", token, idle=0.0)
 
     def _tokens(
-        self, path: str, fields: dict[str, str], refusals: Container[int], reuse: bool = True
+        self, path: str, fields: dict[str, str], refusals: Container[int], idle: float = KEPT_FOR
     ) -> Tokens:
-        response = self._post(self._path + path, json.dumps(fields).encode(), reuse=reuse)
+        response = self._post(self._path + path, json.dumps(fields).encode(), idle=idle)
         if response.status in refusals:
             raise LoginRefused(f"{path} answered {response.status}")
         if response.status == 429:
@@ -130,7 +133,7 @@ class MerchantApi:
         body: bytes,
         token: str | None = None,
         timeout: float | None = None,
-        reuse: bool = False,
+        idle: float = KEPT_FOR,
     ) -> Response:
         headers = {
             "Content-Type": "application/json",
@@ -144,7 +147,7 @@ class MerchantApi:
         try:
             if self._connections is None:
                 self._connections = connections_to(self._account.base_url, self._account.ca_certificates)
-            return self._connections.post(path, body, headers, timeout, reuse)
+            return self._connections.post(path, body, headers, timeout, idle)
         except Stale:
             raise
         except Failed as failure:

@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from yeastar_adapter.futuresms.connections import Connections, Failed, connections_to
+from urllib3.connection import HTTPConnection
+from yeastar_adapter.futuresms import connections
+from yeastar_adapter.futuresms.connections import Connections, Failed, Stale, connections_to
 from yeastar_adapter.futuresms.merchant import Account, MerchantApi, Unreachable
 
 from tests.harness.authority import Authority, ServerCertificate
@@ -166,15 +169,22 @@ class Server:
     def __init__(self) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
+        self.all_closed = threading.Event()
+        """Set whenever no connection is open any more."""
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.close_after_answer = False
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def break_off(self) -> None:
+        """Close the open connections."""
+        for connection in list(self._open):
+            connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._listening.close()
-        for connection in self._open:
+        for connection in list(self._open):
             connection.close()
 
     def _accept(self) -> None:
@@ -184,6 +194,7 @@ class Server:
             except OSError:
                 return
             self.connections += 1
+            self.all_closed.clear()
             self._open.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -193,8 +204,11 @@ class Server:
                 self.requests.append(request)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(PAIR), PAIR))
                 if self.close_after_answer:
-                    connection.close()
-                    return
+                    break
+        connection.close()
+        self._open.remove(connection)
+        if not self._open:
+            self.all_closed.set()
 
 
 @contextmanager
@@ -212,25 +226,51 @@ def server() -> Iterator[Server]:
         yield one
 
 
-def post(to: Connections, reuse: bool) -> int:
-    return to.post("/p", b"{}", {}, 5.0, reuse).status
+def post(to: Connections, idle: float) -> int:
+    return to.post("/p", b"{}", {}, 5.0, idle).status
 
 
-def test_log_ins_share_a_connection_and_an_order_has_its_own(server: Server) -> None:
+def test_calls_share_a_connection_as_long_as_it_is_not_idle_for_too_long(server: Server) -> None:
     way = connections_to(server.url)
-    assert [post(way, reuse=True) for _ in range(3)] == [200, 200, 200]
+    assert [post(way, idle=4) for _ in range(3)] == [200, 200, 200]
     assert server.connections == 1
-    assert [post(way, reuse=False) for _ in range(3)] == [200, 200, 200]
+    assert [post(way, idle=0) for _ in range(3)] == [200, 200, 200]
     assert server.connections == 4
 
 
-def test_an_order_never_goes_out_on_a_connection_that_was_kept(server: Server) -> None:
-    """Where the server closes it in that moment, nobody could tell what became of the order."""
+def test_an_order_uses_no_connection_that_has_been_idle(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server closes it in that moment, nobody could tell whether the order has arrived."""
+    merchant = MerchantApi(Account(server.url, USERNAME, PASSWORD))
+    now = time.monotonic()
+    for later in (0.0, 0.2, 0.4, 3.0):
+        monkeypatch.setattr(connections.time, "monotonic", lambda later=later: now + later)
+        merchant.submit(SENDS, order(1), "token", 5.0)
+    assert server.connections == 4
+
+
+def test_an_order_after_a_connection_was_closed_without_a_word_has_its_own(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     way = connections_to(server.url)
-    for _ in range(5):
-        post(way, reuse=True)
-        post(way, reuse=False)
-    assert server.connections == 6
+    post(way, idle=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(HTTPConnection, "is_connected", True)
+        server.break_off()
+        with pytest.raises(Stale):
+            post(way, idle=1)
+    before = server.connections
+    assert [post(way, idle=1) for _ in range(3)] == [200] * 3
+    assert server.connections == before + 3
+
+
+def test_connections_that_nobody_uses_are_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "KEPT_FOR", 0.05)
+    way = connections_to(server.url)
+    for _ in range(3):
+        post(way, idle=0)
+    assert server.all_closed.wait(20)
 
 
 def test_a_log_in_on_a_connection_that_the_server_has_closed_is_made_on_a_new_one(server: Server) -> None:
@@ -265,6 +305,7 @@ monkey.patch_all()
 import sys
 from yeastar_adapter import trust
 from yeastar_adapter.futuresms import connections
+from yeastar_adapter.futuresms import merchant as merchant_module
 from yeastar_adapter.futuresms.merchant import Account, MerchantApi
 
 reused = []
@@ -274,6 +315,7 @@ def note(sock):
     remember(sock)
 connections.remember_session = note
 merchant = MerchantApi(Account(sys.argv[1], "yeastar-gateway", "stub-password", 5.0, sys.argv[2]))
+merchant_module._ORDER_IDLE = 0.0
 for _ in range(3):
     merchant.submit("/api/v1/sms/sends", b"{}", "token", 5.0)
 print(reused)
