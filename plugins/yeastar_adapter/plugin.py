@@ -19,7 +19,7 @@ from .observability.requests import Fault, RequestRecord, described
 from .request import Request, UpstreamAnswer
 from .settings import Consumer
 from .translation import error_for
-from .yeastar.endpoints import Endpoint, endpoint_of
+from .yeastar.endpoints import Endpoint, endpoint_of, named_in
 from .yeastar.errors import (
     INVALID_PARAMETER,
     INVALID_PHONE_NUMBER,
@@ -28,7 +28,7 @@ from .yeastar.errors import (
     TOO_MANY_REQUESTS,
     Refusal,
 )
-from .yeastar.message import Message, MessageRules
+from .yeastar.message import Message
 from .yeastar.replies import VERIFIED, sent
 
 FindConsumer = Callable[[str], Mapping[str, Any] | None]
@@ -75,12 +75,12 @@ class Adapter:
             raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' is switched off")
         if credential_id is not None:
             record.identity = _identity(find_consumer, consumer, credential_id)
-        quota = self._quota_headers(self._admit(consumer, record))
+        quota = self._quota_headers(self._admit(consumer, request, record))
         record.endpoint = endpoint_of(request.line)
         if record.endpoint is Endpoint.VERIFY:
             record.verified()
             return Reply(200, VERIFIED, quota, record.identity)
-        message = Message.parse(request.body, MessageRules(self._settings.recipient_check))
+        message = Message.parse(request.body, consumer.rules)
         record.recipient = message.recipient
         if consumer.merchant is None:
             raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' has no FutureSMS account")
@@ -116,18 +116,24 @@ class Adapter:
         headers = {"Retry-After": str(retry_after.seconds(wait))} if error is TOO_MANY_REQUESTS else {}
         raise Refusal(error, detail=_DETAIL.get(error), reason=described(answer), headers=headers)
 
-    def _admit(self, consumer: Consumer, record: RequestRecord) -> Verdict | None:
+    def _admit(self, consumer: Consumer, request: Request, record: RequestRecord) -> Verdict | None:
         if not consumer.rates.windows:
             return None
+        # `verify` has a count of its own: it never spends what messages may use.
+        counted_as = named_in(request.line) or Endpoint.SENDMESSAGE
+        key = f"{counted_as.value[1]}:{consumer.username}"
+        max_wait = self._settings.rate_limit.max_wait_ms / 1000
         try:
             with record.waiting_for_limiter():
-                verdict = self._integration.limiter.admit(consumer.username, consumer.rates)
+                verdict = self._integration.limiter.admit(key, consumer.rates, max_wait)
+                record.turn_seconds = verdict.wait_microseconds / 1_000_000
         except LimiterUnavailable as unavailable:
             raise Refusal(SERVICE_UNAVAILABLE, reason=f"the rate cannot be counted: {unavailable}") from None
         if not verdict.allowed:
-            wait = {"Retry-After": str(verdict.retry_after_seconds)}
-            reason = f"over the limit of {verdict.limit}; room again in {verdict.retry_after_seconds} s"
-            raise Refusal(TOO_MANY_REQUESTS, reason=reason, headers={**wait, **self._quota_headers(verdict)})
+            seconds = str(verdict.retry_after_seconds)
+            reason = f"over the limit of {verdict.limit} a {verdict.window}; room again in {seconds} s"
+            headers = {"Retry-After": seconds, **self._quota_headers(verdict)}
+            raise Refusal(TOO_MANY_REQUESTS, reason=reason, headers=headers)
         return verdict
 
     def _submit_again(self, upstream: UpstreamAnswer) -> tuple[Answer, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,9 @@ from .futuresms.order import OrderForm
 from .limits import Rates
 from .limits.settings import RateLimitSettings, RedisSettings
 from .schema import NAME, PRIORITY, SCHEMA
-from .yeastar.numbers import E164, Check
+from .yeastar.countries import read_regions
+from .yeastar.message import MessageRules
+from .yeastar.numbers import E164
 
 __all__ = ["NAME", "PRIORITY", "SCHEMA", "ConfigurationError", "Consumer", "MerchantSettings", "Settings"]
 
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 
 PLAIN_KEY_AT_LEAST = 20
 """Shortest API key that is accepted when it is written out, in characters."""
+
+KONGS_PATIENCE = 5.0
+"""How long Kong waits for the adapter's next word, in seconds: `kong/kong.conf` as shipped."""
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
 
@@ -57,6 +62,7 @@ class Consumer:
     senders: Mapping[str, str] | None
     order: OrderForm | None
     merchant: MerchantSettings | None
+    rules: MessageRules
 
     def sender_for(self, number: str) -> str | None:
         """The FutureSMS sender for a PBX's `from`, or None when there is none."""
@@ -78,7 +84,6 @@ class Settings:
     keys: Mapping[bytes, tuple[Consumer, str]] = field(repr=False)
     defaults: Consumer | None
     rate_limit: RateLimitSettings
-    recipient_check: Check
     consumer_cache_seconds: float
     log_level: str
     log_format: str
@@ -110,21 +115,35 @@ class _Reading:
                 raise ConfigurationError(f"consumers: {consumer.username} has two entries; make them one")
             consumers[consumer.username] = consumer
             self._add_keys(keys, consumer, entry.get("api_keys") or ())
-        rate_limit = config.get("rate_limit") or {}
+        rate_limit = _rate_limit(config.get("rate_limit") or {})
+        self._compare_with_kongs_patience(rate_limit, consumers.values())
         logging_ = config.get("log") or {}
         return Settings(
             authentication=config.get("authentication", "bearer"),
             consumers=consumers,
             keys=keys,
             defaults=self._defaults(),
-            rate_limit=_rate_limit(rate_limit),
-            recipient_check=config.get("recipient_check", "possible"),
+            rate_limit=rate_limit,
             consumer_cache_seconds=float(config.get("consumer_cache_seconds", 5)),
             log_level=logging_.get("level", "info"),
             log_format=logging_.get("format", "text"),
             metrics_listen=(config.get("metrics") or {}).get("listen"),
             warnings=tuple(self._warnings),
         )
+
+    def _compare_with_kongs_patience(
+        self, rate_limit: RateLimitSettings, consumers: Iterable[Consumer]
+    ) -> None:
+        redis = rate_limit.redis.timeout_ms if rate_limit.policy == "redis" else 0
+        token = max((consumer.merchant.timeout for consumer in consumers if consumer.merchant), default=0.0)
+        silence = (redis + rate_limit.max_wait_ms) / 1000 + token
+        if silence > KONGS_PATIENCE:
+            self._warn(
+                "",
+                "rate_limit.redis.timeout_ms, rate_limit.max_wait_ms and merchant.timeout_ms together are "
+                f"{silence:g} s: nginx_http_lua_socket_read_timeout in kong.conf, {KONGS_PATIENCE:g} s as shipped, "
+                "has to be longer, or Kong gives up on requests that are still served",
+            )
 
     def _defaults(self) -> Consumer | None:
         """What a consumer-scoped instance says of its consumer, whose name only Kong knows."""
@@ -152,7 +171,28 @@ class _Reading:
             senders=None if senders is None else {k: v.strip() for k, v in senders.items() if _usable(v)},
             order=self._order(username, order, merchant),
             merchant=merchant,
+            rules=self._rules(username, entry, order),
         )
+
+    def _rules(self, username: str, entry: Mapping[str, Any], order: Mapping[str, Any]) -> MessageRules:
+        return MessageRules(
+            recipient_check=self._config.get("recipient_check", "possible"),
+            countries=self._countries(username, entry),
+            text_limit=entry.get("text_limit", order.get("text_limit")),
+            sms_parts=entry.get("sms_parts", order.get("sms_parts")),
+        )
+
+    def _countries(self, username: str, entry: Mapping[str, Any]) -> frozenset[str] | None:
+        own, common = ((record.get("recipients") or {}).get("countries") for record in (entry, self._config))
+        codes = common if own is None else own
+        if codes is None:
+            return None
+        regions, problems = read_regions(codes)
+        for problem in problems:
+            self._warn(username, f"recipients.countries: {problem}")
+        if not regions:
+            self._warn(username, "recipients.countries names no country; its messages are refused with 10005")
+        return regions
 
     def _order(
         self, username: str, order: Mapping[str, Any], merchant: MerchantSettings | None
@@ -269,7 +309,9 @@ def _rate_limit(record: Mapping[str, Any]) -> RateLimitSettings:
         # A vault variable that is not set arrives as "": no credential, rather than an empty one.
         redis[name] = (redis.get(name) or "").strip() or None
     options = {
-        name: record[name] for name in ("policy", "fault_tolerant", "hide_client_headers") if name in record
+        name: record[name]
+        for name in ("max_wait_ms", "policy", "fault_tolerant", "hide_client_headers")
+        if name in record
     }
     return RateLimitSettings(**options, redis=RedisSettings(**redis))
 

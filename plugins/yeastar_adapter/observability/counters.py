@@ -14,6 +14,7 @@ OTHER = "other"
 
 LIMITER_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 TOKEN_BOUNDS = (0.0001, 0.001, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+TURN_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """In seconds. A token at hand takes microseconds, a log-in as long as FutureSMS."""
 
 
@@ -29,11 +30,13 @@ class RequestCounters:
         "accepted",
         "accepted_last",
         "answers",
+        "destinations",
         "forwarded",
         "limiter_wait",
         "refused",
         "token_wait",
         "tokens_rejected",
+        "turn_wait",
         "verified",
     )
 
@@ -51,9 +54,13 @@ class RequestCounters:
         """Errors that a PBX was answered, by consumer, endpoint, Yeastar code, and who can correct it."""
         self.answers: dict[tuple[str, str], int] = defaultdict(int)
         """What FutureSMS answered to orders, by HTTP status, and Yeastar code ("": accepted)."""
+        self.destinations: dict[tuple[str, str], int] = defaultdict(int)
+        """Messages by the recipient's region, and whether they were `forwarded`, or `refused` for that region."""
         self.tokens_rejected = 0
         """Orders that FutureSMS answered 401 at first."""
         self.limiter_wait = Histogram(LIMITER_BOUNDS)
+        self.turn_wait = Histogram(TURN_BOUNDS)
+        """What requests that came before their turn waited for it."""
         self.token_wait = Histogram(TOKEN_BOUNDS)
 
     def label(self, consumer: str) -> str:

@@ -123,6 +123,18 @@ class Requests(Collector):
             "limiter_wait_seconds", "What a request waited for its rate to be counted.", counts.limiter_wait
         )
         yield _histogram(
+            "turn_wait_seconds",
+            "What a request that came before its turn waited for it (rate_limit.max_wait_ms).",
+            counts.turn_wait,
+        )
+        yield _counter(
+            "destinations",
+            "Messages by the recipient's country, and outcome: forwarded, or refused for that country.",
+            counts.destinations,
+            "country",
+            "outcome",
+        )
+        yield _histogram(
             "token_wait_seconds",
             "What a message waited for an access token: next to nothing, or a log-in.",
             counts.token_wait,

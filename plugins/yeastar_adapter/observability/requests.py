@@ -15,6 +15,7 @@ from ..decision import Identity
 from ..futuresms.answer import Answer
 from ..futuresms.order import Order
 from ..request import Request, UpstreamAnswer
+from ..yeastar.countries import region_of
 from ..yeastar.endpoints import Endpoint, endpoint_of
 from ..yeastar.errors import (
     AUTHENTICATION_FAILED,
@@ -24,11 +25,13 @@ from ..yeastar.errors import (
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
     UNSUPPORTED_MEDIA,
+    DestinationRefused,
     Refusal,
 )
 from ..yeastar.numbers import masked
 from .counters import RequestCounters
 from .logs import FIELDS
+from .strangers import strangers
 
 log = logging.getLogger("yeastar_adapter.requests")
 
@@ -79,6 +82,7 @@ class RequestRecord:
     __slots__ = (
         "answer",
         "consumer",
+        "country",
         "endpoint",
         "identity",
         "limiter_seconds",
@@ -86,6 +90,7 @@ class RequestRecord:
         "request",
         "token_rejected",
         "token_seconds",
+        "turn_seconds",
         "upstream",
     )
 
@@ -96,19 +101,21 @@ class RequestRecord:
         self.consumer = ""
         self.identity: Identity | None = None
         self.recipient = ""
+        self.country = ""
         self.limiter_seconds: float | None = None
+        self.turn_seconds = 0.0
         self.token_seconds: float | None = None
         self.answer: Answer | None = None
         self.token_rejected = False
 
     @contextmanager
     def waiting_for_limiter(self) -> Iterator[None]:
-        """Measures what a request waits for its rate to be counted."""
+        """Measures what a request waits for its rate to be counted, without what it waits for its turn."""
         start = perf_counter()
         try:
             yield
         finally:
-            self.limiter_seconds = perf_counter() - start
+            self.limiter_seconds = max(0.0, perf_counter() - start - self.turn_seconds)
 
     @contextmanager
     def waiting_for_token(self) -> Iterator[None]:
@@ -122,6 +129,9 @@ class RequestRecord:
     def refused(self, refusal: Refusal, fault: Fault | None = None) -> None:
         """The PBX gets an error. `fault`: who can correct it, where the refusal does not tell."""
         error, answer = refusal.error, self.answer
+        if isinstance(refusal, DestinationRefused):
+            self.recipient, self.country = refusal.recipient, refusal.region
+            counters.destinations[refusal.region, "refused"] += 1
         if fault is None:
             fault = _fault(refusal, answer)
         if answer is not None:
@@ -134,6 +144,11 @@ class RequestRecord:
         if log.isEnabledFor(level):
             reason = refusal.reason or refusal.detail or error.title
             ending = {"code": error.code, "status": error.status, "fault": fault.value, "endpoint": endpoint}
+            if error is AUTHENTICATION_FAILED:
+                address = self.request.address if self.request else ""
+                if not strangers.note(reason, address):
+                    return
+                ending |= {"address": address}
             log.log(level, "refused: %s", reason, extra={FIELDS: _known(ending, self._facts())})
 
     def failed(self) -> None:
@@ -155,6 +170,8 @@ class RequestRecord:
         """The order is handed to Kong."""
         self._observe_waits()
         counters.forwarded[counters.label(self.consumer)] += 1
+        self.country = region_of(self.recipient)
+        counters.destinations[self.country, "forwarded"] += 1
         if log.isEnabledFor(logging.DEBUG):
             facts = {**self._facts(), "client_order_id": order.client_order_id}
             log.debug("forwarded", extra={FIELDS: _known(facts)})
@@ -180,6 +197,8 @@ class RequestRecord:
     def _observe_waits(self) -> None:
         if self.limiter_seconds is not None:
             counters.limiter_wait.observe(self.limiter_seconds)
+        if self.turn_seconds:
+            counters.turn_wait.observe(self.turn_seconds)
         if self.token_seconds is not None:
             counters.token_wait.observe(self.token_seconds)
 
@@ -198,9 +217,11 @@ class RequestRecord:
         source = self.request or self.upstream
         facts: dict[str, Any] = {"request_id": source.id if source else "", "consumer": self.consumer}
         if self.recipient:
-            facts["recipient"] = masked(self.recipient)
+            facts |= {"recipient": masked(self.recipient), "country": self.country}
         if self.limiter_seconds is not None:
             facts["limiter_ms"] = round(self.limiter_seconds * 1000, 2)
+        if self.turn_seconds:
+            facts["turn_ms"] = round(self.turn_seconds * 1000, 2)
         if self.token_seconds is not None:
             facts["token_ms"] = round(self.token_seconds * 1000, 2)
         if self.upstream is not None:
@@ -218,6 +239,8 @@ def described(answer: Answer) -> str:
 
 
 def _fault(refusal: Refusal, answer: Answer | None) -> Fault:
+    if isinstance(refusal, DestinationRefused):
+        return Fault.PBX
     before, after = _AT_FAULT[refusal.error]
     if answer is None:
         return before

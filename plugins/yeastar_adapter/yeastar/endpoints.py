@@ -19,16 +19,23 @@ class Endpoint(Enum):
 _BY_NAME = {endpoint.value[1]: endpoint for endpoint in Endpoint}
 
 
+def named_in(request_line: str) -> Endpoint | None:
+    """The endpoint that the path of a request line names, whatever the method.
+
+    The path is compared as Kong routes it: percent-decoded, dot segments and repeated slashes removed.
+    """
+    target = request_line.partition(" ")[2].rsplit(" ", 1)[0]
+    path = posixpath.normpath(unquote(target.partition("?")[0]))
+    return _BY_NAME.get(path.rpartition("/")[2])
+
+
 def endpoint_of(request_line: str) -> Endpoint:
     """Find the endpoint of a request line (`POST /api/v1/…/sendmessage?x HTTP/1.1`).
 
-    Raises Refusal 10002 for any other path or method. The path is compared as Kong routes it:
-    percent-decoded, dot segments and repeated slashes removed.
+    Raises Refusal 10002 for any other path or method.
     """
-    method, _, rest = request_line.partition(" ")
-    target = rest.rsplit(" ", 1)[0]
-    path = posixpath.normpath(unquote(target.partition("?")[0]))
-    endpoint = _BY_NAME.get(path.rpartition("/")[2])
+    method = request_line.partition(" ")[0]
+    endpoint = named_in(request_line)
     if endpoint is None:
         raise Refusal(INVALID_PARAMETER, "this path is neither 'verify' nor 'sendmessage'")
     if method != endpoint.value[0]:

@@ -15,7 +15,7 @@ from yeastar_adapter.integration import Integration
 from yeastar_adapter.observability.logs import JsonFormatter, TextFormatter
 from yeastar_adapter.plugin import Adapter
 
-from tests.harness.reader import MESSAGE, SERVICE, VERIFY, answered, left
+from tests.harness.reader import MESSAGE, SEND, SERVICE, VERIFY, answered, left
 
 KEY = "ystr_test_acme_manila_0123456789"
 OFF_KEY = "ystr_test_globex_cebu_0123456789"
@@ -199,6 +199,52 @@ def test_an_order_with_a_token_of_nobody_is_not_submitted_again(monkeypatch: pyt
 def test_a_429_of_futuresms_carries_its_wait() -> None:
     reply = adapter().response(answered(429, retry_after="17"))
     assert (reply.status, reply.headers["Retry-After"]) == (429, "17")
+
+
+def test_verify_has_a_count_of_its_own_under_the_same_limit() -> None:
+    username = "counted-apart"
+    by = adapter(
+        rate_limit={"policy": "local", "day": 2}, consumers=[{"username": username, "api_keys": [KEY]}]
+    )
+    entity = {"id": "1", "username": username}
+
+    def codes(line: str, body: Any, times: int) -> list[str | None]:
+        return [code(access(left(line, body, KEY), by, (entity,))) for _ in range(times)]
+
+    assert codes(VERIFY, b"", 3) == [None, None, "10006"]
+    assert codes(VERIFY.replace("GET", "PUT"), b"", 1) == ["10006"]
+    assert codes(SEND, MESSAGE, 3) == [None, None, "10006"]
+
+
+def test_a_429_names_its_window_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    username = "counted-by-the-hour"
+    by = adapter(
+        rate_limit={"policy": "local", "second": 9, "hour": 1},
+        consumers=[{"username": username, "api_keys": [KEY]}],
+    )
+    caplog.set_level(logging.INFO)
+    decisions = [access(left(key=KEY), by, ({"id": "1", "username": username},)) for _ in range(2)]
+    assert code(decisions[1]) == "10006"
+    assert 1 <= int(decisions[1].headers["Retry-After"]) <= 3600
+    assert "over the limit of 1 a hour; room again in" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rules", "message", "expected"),
+    [
+        ({"recipients": {"countries": ["PH"]}}, {"to": "+6591234567"}, "10005"),
+        ({"recipients": {"countries": ["PH", "SG"]}}, {"to": "+6591234567"}, None),
+        ({"text_limit": 5}, {"text": "123456"}, "10002"),
+        ({"text_limit": 5}, {"text": "12345"}, None),
+        ({"sms_parts": 1}, {"text": "x" * 161}, "10002"),
+        ({"sms_parts": 1}, {"text": "x" * 160}, None),
+    ],
+)
+def test_the_rules_of_a_consumer_are_those_of_its_messages(
+    rules: dict[str, Any], message: dict[str, Any], expected: str | None
+) -> None:
+    by = adapter(consumers=[{"username": "acme-manila", "api_keys": [KEY], **rules}])
+    assert code(access(left(message={**MESSAGE, **message}, key=KEY), by)) == expected
 
 
 def test_what_nobody_foresaw_goes_on_to_the_plugin_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from yeastar_adapter.limits import Rates
-from yeastar_adapter.settings import ConfigurationError, Settings
+from yeastar_adapter.settings import KONGS_PATIENCE, ConfigurationError, Settings
+from yeastar_adapter.yeastar.message import MessageRules
+
+KONG_CONF = Path(__file__).parents[3] / "kong" / "kong.conf"
 
 KEY = "ystr_test_acme_manila_0123456789"
 MERCHANT = {"username": "u", "password": "p", "timeout_ms": 3000}
@@ -161,3 +166,62 @@ def test_secrets_are_in_no_representation() -> None:
     )
     for secret in (KEY, "redis-secret", "pw-1", digest(KEY).hex()):
         assert secret not in shown
+
+
+def rules(settings: Settings) -> MessageRules:
+    [consumer] = settings.consumers.values()
+    return consumer.rules
+
+
+def test_a_consumer_s_rules_are_its_own_before_those_of_all() -> None:
+    common = {
+        "order": {**ORDER, "text_limit": 160, "sms_parts": 1},
+        "recipients": {"countries": ["PH"]},
+        "recipient_check": "valid",
+    }
+    assert rules(parse({}, **common)) == MessageRules("valid", frozenset({"PH"}), 160, 1)
+    own = {"text_limit": 700, "sms_parts": 5, "recipients": {"countries": ["SG", "PH"]}}
+    assert rules(parse(own, **common)) == MessageRules("valid", frozenset({"SG", "PH"}), 700, 5)
+    assert rules(parse({"recipients": {}}, **common)).countries == frozenset({"PH"})
+    assert rules(parse({})) == MessageRules()
+
+
+@pytest.mark.parametrize(
+    ("code", "regions", "words"),
+    [
+        ("ph", {"PH", "SG"}, "'ph' is taken for PH"),
+        ("UK", {"SG"}, "'UK' is no region code that has phone numbers, and allows nothing; write GB"),
+        ("XX", {"SG"}, "'XX' is no region code"),
+    ],
+)
+def test_a_country_that_is_none_is_named_with_field_and_consumer(
+    code: str, regions: set[str], words: str
+) -> None:
+    for settings in (
+        parse({"recipients": {"countries": [code, "SG"]}}),
+        parse({}, recipients={"countries": [code, "SG"]}),
+    ):
+        assert rules(settings).countries == regions
+        [warning] = settings.warnings
+        assert warning.startswith("consumer acme-manila: recipients.countries: ")
+        assert words in warning
+
+
+def test_without_a_country_that_exists_nothing_can_be_sent_and_that_is_said() -> None:
+    settings = parse({"recipients": {"countries": ["XX"]}})
+    assert rules(settings).countries == frozenset()
+    assert any("names no country; its messages are refused with 10005" in w for w in settings.warnings)
+
+
+def test_waits_that_are_longer_than_kong_s_are_named() -> None:
+    limits = {"policy": "redis", "max_wait_ms": 5000, "redis": {"timeout_ms": 200}}
+    [warning] = parse({}, rate_limit=limits).warnings
+    assert "together are 8.2 s: nginx_http_lua_socket_read_timeout in kong.conf" in warning
+    assert parse({}, rate_limit={**limits, "max_wait_ms": 1000}).warnings == ()
+
+
+def test_the_waits_as_shipped_fit_into_kong_s() -> None:
+    assert parse({}, rate_limit={"policy": "redis"}).warnings == ()
+    shipped = re.search(r"^nginx_http_lua_socket_read_timeout = (\d+)s$", KONG_CONF.read_text(), re.MULTILINE)
+    assert shipped is not None
+    assert float(shipped[1]) == KONGS_PATIENCE

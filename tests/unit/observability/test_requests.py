@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.order import Order
+from yeastar_adapter.observability import requests as outcomes
 from yeastar_adapter.observability.counters import CONSUMERS, OTHER, RequestCounters
 from yeastar_adapter.observability.logs import FIELDS
 from yeastar_adapter.observability.requests import Fault, RequestRecord, described
+from yeastar_adapter.observability.strangers import Strangers
 from yeastar_adapter.request import Request, UpstreamAnswer
 from yeastar_adapter.translation import error_for
 from yeastar_adapter.yeastar.endpoints import Endpoint
@@ -22,6 +24,7 @@ from yeastar_adapter.yeastar.errors import (
     NO_PERMISSION,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
+    DestinationRefused,
     Refusal,
 )
 
@@ -40,6 +43,7 @@ def early(line: str = f"POST {BASE}/sendmessage HTTP/1.1", consumer: str = "acme
     record = RequestRecord()
     record.request = Request("n", "r-1", line)
     record.consumer = consumer
+    record.recipient = "+639171234567"
     return record
 
 
@@ -69,12 +73,52 @@ def test_a_message_that_is_sent_is_forwarded_by_consumer_and_accepted(counts: Re
     record.forwarded(Order("id", b""))
     answered(Answer(202, "SDPS1")).sent()
     assert counts.forwarded == {"acme-manila": 1}
+    assert counts.destinations == {("PH", "forwarded"): 1}
     assert counts.accepted == 1
     assert counts.accepted_last > 1_700_000_000
     assert counts.answers == {("202", ""): 1}
     assert sum(counts.limiter_wait.counts) == sum(counts.token_wait.counts) == 1
     assert counts.token_wait.seconds == 0.2
     assert counts.refused == {}
+
+
+def test_a_refused_country_is_counted_and_named_in_the_line(
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = early()
+    record.recipient = ""
+    record.refused(DestinationRefused("+5352345678", "CU"))
+    assert counts.destinations == {("CU", "refused"): 1}
+    assert counts.refused == {("acme-manila", "sendmessage", "10005", "pbx"): 1}
+    [line] = [record.__dict__[FIELDS] for record in caplog.records]
+    assert (line["country"], line["recipient"]) == ("CU", "…5678")
+    assert "recipients.countries does not name CU" in caplog.text
+
+
+def test_what_a_request_waits_for_its_turn_is_told_from_what_its_counting_took(
+    counts: RequestCounters,
+) -> None:
+    record = early()
+    with record.waiting_for_limiter():
+        record.turn_seconds = 0.9  # no time has passed: a clock of the process was not asked to wait
+    record.verified()
+    assert (counts.turn_wait.seconds, counts.limiter_wait.seconds) == (0.9, 0.0)
+    early().verified()
+    assert sum(counts.turn_wait.counts) == 1
+
+
+def test_strangers_have_a_line_for_each_reason_and_address(
+    counts: RequestCounters, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "strangers", Strangers(lambda seconds, work: None))
+    caplog.set_level(logging.INFO)
+    for address in ("192.0.2.1", "192.0.2.2") * 50:
+        record = early(consumer="")
+        assert record.request is not None
+        record.request.address = address
+        record.refused(Refusal(AUTHENTICATION_FAILED, reason="the key is unknown"))
+    assert [record.__dict__[FIELDS]["address"] for record in caplog.records] == ["192.0.2.1", "192.0.2.2"]
+    assert sum(counts.refused.values()) == 100
 
 
 def test_a_verified_key_is_counted_by_consumer(counts: RequestCounters) -> None:
