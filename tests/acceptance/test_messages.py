@@ -246,3 +246,49 @@ def test_recipients_are_checked_as_strictly_as_configured(
     gateway.load(kong_yml)
     answer = pbx.send("+630000000001", to)
     assert answer.code == (None if taken else "10001")
+
+
+def test_a_recipient_in_a_country_that_is_not_named_is_10005(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    kong_yml.config["recipients"] = {"countries": ["PH", "US"]}
+    gateway.load(kong_yml)
+    for taken in ("+639171234567", "+12125551234"):
+        assert pbx.send(to=taken).status == 200
+    # Cuba; Jamaica and Canada share +1 with the United States; a satellite phone belongs to nobody.
+    for refused in ("+5352345678", "+18765551234", "+14165551234", "+870773111632"):
+        answer = pbx.send(to=refused)
+        assert (answer.code, answer.detail) == ("10005", "No permission")
+    assert pbx.send(to="+6309171234567").code == "10001"
+    assert pbx.send(to="+5352345678", text="").code == "10005"
+    assert len(stub.orders()) == 2
+
+
+def test_a_pbx_may_have_countries_of_its_own(gateway: Gateway, kong_yml: KongYml, pbx: Pbx) -> None:
+    kong_yml.config["recipients"] = {"countries": ["PH"]}
+    kong_yml.entry("acme-manila")["recipients"] = {"countries": ["SG"]}
+    gateway.load(kong_yml)
+    assert pbx.send(to="+6591234567").status == 200
+    assert pbx.send(to="+639171234567").code == "10005"
+
+
+def test_a_text_may_be_held_to_a_length(gateway: Gateway, kong_yml: KongYml, pbx: Pbx) -> None:
+    kong_yml.config["order"]["text_limit"] = 30
+    gateway.load(kong_yml)
+    assert pbx.send(text="x" * 30).status == 200
+    answer = pbx.send(text="😀" * 31)
+    assert (answer.code, answer.detail) == ("10002", "'text' is longer than 30 characters: it has 31")
+
+
+def test_a_text_may_be_held_to_a_number_of_sms(gateway: Gateway, kong_yml: KongYml, pbx: Pbx) -> None:
+    kong_yml.config["order"]["sms_parts"] = 1
+    kong_yml.entry("acme-manila")["sms_parts"] = 2
+    gateway.load(kong_yml)
+    for taken in ("x" * 306, "€" * 152, "я" * 134, "😀" * 66):
+        assert pbx.send(text=taken).status == 200
+    for refused, counts in (("x" * 307, 307), ("€" * 153, 306), ("я" * 135, 135), ("😀" * 67, 134)):
+        answer = pbx.send(text=refused)
+        assert answer.code == "10002"
+        assert answer.detail is not None
+        assert answer.detail.startswith("'text' is longer than 2 SMS: it takes 3.")
+        assert f"counts {counts} characters" in answer.detail

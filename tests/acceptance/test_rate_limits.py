@@ -6,10 +6,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from yeastarctl.volley import Volley
 
 from tests.harness.gateway import Gateway
 from tests.harness.kong_yml import KongYml
-from tests.harness.pbx import DEMO_KEY_OFF, Pbx
+from tests.harness.pbx import DEMO_KEY_OFF, Answer, Pbx
 from tests.harness.stub import StubClient
 
 
@@ -24,13 +25,14 @@ def limited(request: pytest.FixtureRequest, kong_yml: KongYml) -> KongYml:
 
 
 KEY = "ystr_test_limited_0123456789abcdef"
+OTHER_KEY = "ystr_test_unlimited_0123456789abcd"
 
 
 def test_so_many_and_no_more(gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient) -> None:
     gateway.load(limited)
-    assert [pbx.send(key=KEY).code for _ in range(5)] == [None] * 3 + ["10006"] * 2
-    answer = pbx.verify(key=KEY)
-    assert answer.code == "10006"
+    answers = [pbx.send(key=KEY) for _ in range(5)]
+    assert [answer.code for answer in answers] == [None] * 3 + ["10006"] * 2
+    answer = answers[-1]
     assert 1 <= int(answer.headers["retry-after"]) <= 3600
     assert answer.headers["ratelimit-limit"] == "3"
     assert answer.headers["ratelimit-remaining"] == "0"
@@ -46,6 +48,81 @@ def test_of_many_at_once_so_many_and_no_more(
         answers = list(pool.map(lambda _: pbx.send(key=KEY), range(32)))
     assert sorted(answer.status for answer in answers) == [200] * 3 + [429] * 29
     assert len(stub.orders()) == 3
+
+
+def test_verify_and_messages_never_spend_what_the_other_may_use(
+    gateway: Gateway, limited: KongYml, pbx: Pbx
+) -> None:
+    gateway.load(limited)
+    assert [pbx.verify(key=KEY).code for _ in range(4)] == [None] * 3 + ["10006"]
+    assert [pbx.send(key=KEY).code for _ in range(4)] == [None] * 3 + ["10006"]
+
+
+def at_once(pbx: Pbx, count: int) -> list[Answer]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda number: pbx.send(text=f"message {number}", key=KEY), range(count)))
+
+
+def test_those_who_come_early_get_their_turn_and_no_more(
+    gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    limited.limit(second=3, minute=180)
+    gateway.load(limited)
+    answers = at_once(pbx, 20)
+    # Three at once, and three a second later; the rest would have to wait for longer than a second.
+    assert sorted(answer.status for answer in answers) == [200] * 6 + [429] * 14
+    assert len(stub.orders()) == 6
+    assert {answer.headers["retry-after"] for answer in answers if answer.status == 429} <= {"1", "2"}
+
+
+def test_without_a_wait_whoever_comes_early_is_refused(
+    gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    limited.limit(second=3, hour=3)
+    limited.config["rate_limit"]["max_wait_ms"] = 0
+    gateway.load(limited)
+    assert sorted(answer.status for answer in at_once(pbx, 20)) == [200] * 3 + [429] * 17
+    assert len(stub.orders()) == 3
+
+
+def test_who_waits_for_his_turn_holds_up_nobody_else(
+    gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    limited.limit(second=1)
+    limited.config["rate_limit"]["max_wait_ms"] = 3000
+    limited.add_pbx(f"other-{uuid.uuid4().hex}", OTHER_KEY, sender_id="SID-1", rate_limit={"second": 1000})
+    gateway.load(limited)
+    assert pbx.send(key=KEY).status == 200
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(pbx.send, text="in its turn", key=KEY)
+        others = 0
+        while not waiting.done():
+            assert pbx.send(key=OTHER_KEY).status == 200
+            others += 1
+    assert waiting.result().status == 200
+    assert others >= 5
+    assert [order["var"] for order in stub.orders()][-1:] != []
+
+
+def test_a_pbx_at_the_documented_rate_loses_nothing(
+    gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    limited.limit(second=5, minute=300)
+    gateway.load(limited)
+    tally = Volley(30, 5, 4).run(lambda: pbx, lambda one: one.send(key=KEY), lambda: None)
+    assert tally.answers == {"200": 30}
+    assert len(stub.orders()) == 30
+
+
+def test_a_pbx_that_sends_a_list_in_bursts_of_its_rate_loses_nothing(
+    gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    limited.limit(second=5, minute=300)
+    gateway.load(limited)
+    # It sends the next burst when it has the answers to the last one: early, since what waits is answered late.
+    codes = [answer.code for _ in range(4) for answer in at_once(pbx, 5)]
+    assert codes == [None] * 20
+    assert len(stub.orders()) == 20
 
 
 def test_a_consumer_has_limits_of_its_own(gateway: Gateway, limited: KongYml, pbx: Pbx) -> None:
