@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from copy import deepcopy
 
+import pytest
 import redis as redis_py
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -239,3 +241,27 @@ def test_in_the_script_the_arithmetic_is_the_same(redis_server):
                 assert tuple(map(int, there.split())) == here
 
         same()
+
+
+@pytest.mark.parametrize("limits", [((5, 1), (300, 60)), ((60, 60),), ((3600, 3600),)])
+@pytest.mark.parametrize("bursts", [False, True])
+def test_a_pbx_that_keeps_to_the_rate_loses_nothing_on_two_nodes(redis_server, limits, bursts):
+    limit, seconds = limits[0]
+    chance = random.Random(limit)
+    spacing = seconds * SECOND // limit
+    start = 1_760_000_000 * SECOND
+    sent = [
+        start + (number // limit * seconds * SECOND if bursts else number * spacing)
+        for number in range(3 * limit + 400)
+    ]
+    arrivals = sorted(moment + chance.randrange(900_000) for moment in sent)
+    words = [number for window in limits for number in window]
+    with redis_server.client() as one, redis_server.client() as other:
+        scripts = [client.register_script(SCRIPT) for client in (one, other)]
+        one.delete(KEY)
+        verdicts = [
+            tuple(map(int, chance.choice(scripts)(keys=[KEY], args=[1_000_000, *words, now]).split()))
+            for now in arrivals
+        ]
+    assert {verdict[0] for verdict in verdicts} == {1}
+    assert max(verdict[6] for verdict in verdicts) <= 900_000
