@@ -66,7 +66,9 @@ def test_without_redis_and_without_tolerance_messages_are_refused_until_it_is_ba
     settled(faults, load)
 
 
-@pytest.mark.parametrize("others", [{"yeastar-adapter:{acme-manila}": "not ours"}, {"other": "x" * 100}])
+@pytest.mark.parametrize(
+    "others", [{"yeastar-adapter:2:{sendmessage:acme-manila}": "not ours"}, {"other": "x" * 100}]
+)
 def test_a_redis_server_full_of_somebody_else_s_keys_does_not_matter(
     faults: Faults, load: Load, others: dict[str, str]
 ) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from yeastarctl.volley import Volley
 
 from tests.harness.gateway import EmbeddedGateway, wait_until
 from tests.harness.kong_yml import KongYml
@@ -48,6 +49,33 @@ def cluster(
     kong_yml.config["rate_limit"]["redis"]["timeout_ms"] = 5000
     nodes = [start_gateway(kong_yml, workers=1) for _ in range(2)]
     return Cluster(nodes, [pbx_at(node.proxy_url) for node in nodes], itertools.count())
+
+
+def test_both_count_as_one_and_give_turns_as_one(
+    cluster: Cluster, kong_yml: KongYml, stub: StubServer
+) -> None:
+    limit(cluster, kong_yml, second=5, minute=300)
+    with ThreadPoolExecutor(30) as pool:
+        statuses = Counter(pool.map(lambda _: cluster.send().status, range(30)))
+    # Five at once, and five a second later.
+    assert statuses == {200: 10, 429: 20}
+    assert len(stub.orders()) == 10
+
+
+def test_a_pbx_at_the_documented_rate_loses_nothing_behind_a_load_balancer(
+    cluster: Cluster, kong_yml: KongYml, stub: StubServer
+) -> None:
+    limit(cluster, kong_yml, second=5, minute=300)
+    tally = Volley(50, 5, 4).run(lambda: cluster, Cluster.send, lambda: None)  # type: ignore[arg-type, return-value]
+    assert tally.answers == {"200": 50}
+    assert len(stub.orders()) == 50
+
+
+def limit(cluster: Cluster, kong_yml: KongYml, **rates: int) -> None:
+    """Other rates for both."""
+    kong_yml.limit(**rates)
+    for node in cluster.nodes:
+        node.load(kong_yml)
 
 
 @pytest.mark.parametrize("what", ["expire_tokens", "revoke_tokens"])
