@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -207,6 +209,18 @@ class Pbx:
             return {}
         self.secrets.guard(used)
         return {"Authorization": f"Bearer {used}"}
+
+
+def steadily(send: Callable[[], Answer], count: int, rate: float) -> list[Answer]:
+    """Send so many messages at so many a second, as a PBX does: each at its time, whatever became of the others."""
+    started = time.monotonic()
+
+    def one(number: int) -> Answer:
+        time.sleep(max(0.0, started + number / rate - time.monotonic()))
+        return send()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
 
 
 def _answer(status: int, rows: list[tuple[str, str]], body: bytes) -> Answer:
