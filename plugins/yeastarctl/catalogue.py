@@ -39,8 +39,9 @@ EXPLANATIONS: dict[str, Explanation] = {
             (
                 Cause(
                     "`to` is not in E.164 form (`+`, country code, number, digits only), or not a number"
-                    " that its"
-                    " country can have. `detail` names the field.",
+                    " that its country can have: too short, too long, a zero left after the country code"
+                    " (`+6309171234567`), the country code twice. `detail` names the field and the reason, and"
+                    " the number that was probably meant.",
                     PBX,
                     "the recipient as the user typed it; whether the PBX adds the country code",
                 ),
@@ -66,10 +67,17 @@ EXPLANATIONS: dict[str, Explanation] = {
             "The message is marked as failed at once.",
             (
                 Cause(
-                    "The text is empty or white space, or longer than 2000 characters. `detail` names"
-                    " the field.",
+                    "The text is empty or has nothing that a phone shows, has control characters in it, or is"
+                    " longer than 2000 characters. `detail` names the field and the reason.",
                     PBX,
                     "the message as the user wrote it",
+                ),
+                Cause(
+                    "The text is longer than `order.text_limit`, or takes more SMS than `order.sms_parts`: one holds"
+                    " 160 characters, or 70 with a single emoji, curly apostrophe or other character that the GSM"
+                    " alphabet lacks. `detail` says how long it is and may be.",
+                    PBX,
+                    "the message as the user wrote it; `yeastarctl send` says how many SMS a text is",
                 ),
                 Cause(
                     "FutureSMS refused the text or the template: `{{var}}` of a template takes 24"
@@ -140,6 +148,13 @@ EXPLANATIONS: dict[str, Explanation] = {
                     " configured at all.",
                     GATEWAY,
                     "`senders`, `sender_id`, `template_id` of the consumer and under `order`",
+                ),
+                Cause(
+                    "The recipient is in a country that `recipients.countries` leaves out. Many of them: a stolen key"
+                    " may be in use.",
+                    GATEWAY,
+                    "the adapter's log line (`country`); metric `yeastar_adapter_destinations_total`; the PBX's own"
+                    " log of messages",
                 ),
                 Cause(
                     "The consumer is configured in the plugin but does not exist in Kong.",
