@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from .errors import INVALID_PARAMETER, Refusal
@@ -19,6 +20,8 @@ class Endpoint(Enum):
 _BY_NAME = {endpoint.value[1]: endpoint for endpoint in Endpoint}
 
 
+# A PBX writes two lines, over and over; asked twice a request.
+@lru_cache(maxsize=256)
 def named_in(request_line: str) -> Endpoint | None:
     """The endpoint that the path of a request line names, whatever the method.
 
