@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from kong.embedded.gateway import ExternalServer, Gateway, ListenError, external
 from kong.embedded.log import Log
 from kong.embedded.lua_plugins import LuaPluginError
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
+from kong.embedded.substitution import StandIns
 
 DEFAULT_COMMANDS: dict[str, tuple[str, ...]] = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}
 
@@ -57,6 +59,9 @@ async def _serve(options: argparse.Namespace) -> int:
         return declarative.load(text, catalogue, source=str(source))
 
     gateway = Gateway(Store(reread(), catalogue), settings, servers, log, prefix, options.workers, reread)
+    if options.stand_ins:
+        stand_ins = StandIns(**json.loads(options.stand_ins.read_text(encoding="utf-8")))
+        gateway.adapt = lambda document: stand_ins.use_in(document, os.environ)
     log.notice("kong.embedded: a stand-in for Kong 3.9.1, for development and tests; not for production")
     line = settings.log_line()
     if line:
@@ -144,6 +149,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--prefix", help="directory of the plugin servers' sockets; default: kong.conf's prefix"
+    )
+    parser.add_argument(
+        "--stand-ins",
+        type=Path,
+        metavar="FILE",
+        help="JSON of the demo: the addresses to put into configurations that are posted to the Admin API",
     )
     parser.add_argument("--workers", type=int, default=2, metavar="N")
     parser.add_argument(

@@ -38,11 +38,21 @@ _PAGE, _LARGEST_PAGE = 100, 1000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_admin(store: Store, *, node_id: str | None = None, database: bool = False) -> web.Application:
-    """An application that reads and changes `store`; with `database` it creates single entities too."""
+def create_admin(
+    store: Store,
+    *,
+    node_id: str | None = None,
+    database: bool = False,
+    adapt: Callable[[Any], None] | None = None,
+) -> web.Application:
+    """An application that reads and changes `store`; with `database` it creates single entities too.
+
+    `adapt` may change a posted configuration before it is read.
+    """
     application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors])
     application[_STORE] = store
     application[_DATABASE] = database
+    application[_ADAPT] = adapt
     application[_NODE] = node_id or str(uuid.uuid4())
     application.router.add_get("/", _root)
     application.router.add_get("/status", _status)
@@ -57,6 +67,7 @@ def create_admin(store: Store, *, node_id: str | None = None, database: bool = F
 _STORE = web.AppKey("store", Store)
 _DATABASE = web.AppKey("database", bool)
 _NODE = web.AppKey("node", str)
+_ADAPT: web.AppKey[Callable[[Any], None] | None] = web.AppKey("adapt")
 
 
 def _answer(body: Any, status: int = 200) -> web.Response:
@@ -164,6 +175,8 @@ async def _load(request: web.Request) -> web.Response:
     try:
         if isinstance(document, ConfigurationError):
             raise document
+        if adapt := request.app[_ADAPT]:
+            adapt(document.value)
         configuration = declarative.load_document(
             document, store.catalogue, environ=store.environ, hash=digest
         )

@@ -12,19 +12,23 @@ import socket
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kong_declarative.declarative import ConfigurationError, load_file
 from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
+from kong.embedded import lua_plugins
 from kong.embedded.child import Child, ChildError, die_with_parent
+from kong.embedded.lua_plugins import LuaPluginError
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 from kong.embedded.redis_server import RedisNotFoundError, start_redis
-from kong.embedded.substitution import PLUGIN, Declaration, DemoError, Substitution
+from kong.embedded.substitution import PLUGIN, Declaration, DemoError, StandIns, Substitution
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -68,36 +72,44 @@ class Demo:
             "STUB_PORT": options.stub_port,
         }
         self._directory = directory
+        self._prefix = directory / "prefix"
         self._children = children
         self._environ = dict(os.environ)
 
     def start(self) -> None:
         """Start everything and say so. Raises DemoError in one line."""
-        for variable, port in self._ports.items():
-            _assert_free(variable, port)
+        _assert_free(self._ports)
+        self._seen = _stamp(self._name)
         declaration = Declaration.read(self._name)
-        used = declaration.set_variables(self._environ, STUB_USER, STUB_PASSWORD)
-        self._assert_kong_would_take_it()
-        stub_url = self._start_stub(declaration)
-        used += declaration.use_upstream(stub_url)
-        redis_line = "not started: kong.yml counts without it"
-        if declaration.uses_redis:
-            port = self._start_redis()
-            used += declaration.use_redis(port)
-            redis_line = f"{HOST}:{port}"
-        proxy_url, admin_url = self._start_gateway(declaration)
+        environ = dict(self._environ)
+        _found, keys = declaration.set_variables(environ, STUB_USER, STUB_PASSWORD)
+        self._assert_kong_would_take_it(environ)
+        stub_url = self._start_stub()
+        redis_port = self._start_redis(needed=declaration.uses_redis)
+        self._stand_ins = StandIns(stub_url, redis_port, STUB_USER, STUB_PASSWORD, dict(self._environ) | keys)
+        used = [Substitution(variable, "not set", key) for variable, key in keys.items()]
+        used += self._stand_ins.use(declaration)
+        self._environ = dict(self._stand_ins.variables)
+        proxy_url, self._admin_url = self._start_gateway(declaration)
+        redis_line = (
+            f"{HOST}:{redis_port}" if redis_port else "not started: the limits are counted without it"
+        )
         print(
             f"\nServing {self._name} without Docker: the embedded gateway stands in for Kong.\n\n"
-            f"  gateway    {proxy_url}   Admin API {admin_url}\n"
+            f"  gateway    {proxy_url}   Admin API {self._admin_url}\n"
             f"  FutureSMS  {stub_url}   the stub: no SMS leaves this machine\n"
             f"  Redis      {redis_line}\n"
+            f"  prefix     {self._prefix}\n"
         )
         _print_substitutions(used, self._name)
-        _print_examples(declaration, proxy_url, stub_url)
-        print("Ctrl-C stops everything. The gateway's log:\n", flush=True)
+        _print_examples(declaration, keys, proxy_url, stub_url)
+        print("Ctrl-C stops everything. A changed file is loaded at once. The gateway's log:\n", flush=True)
 
     def serve(self) -> None:
-        """Show the gateway's log until a signal comes. Raises DemoError where one of the processes ends."""
+        """Show the gateway's log, and load a changed file, until a signal comes.
+
+        Raises DemoError where one of the processes ends.
+        """
         gateway = self._children[-1]
         shown = len(gateway.output())
         while True:
@@ -109,33 +121,63 @@ class Demo:
                 sys.stderr.write(log[shown:])
                 sys.stderr.flush()
                 shown = len(log)
+            stamp = _stamp(self._name)
+            if stamp != self._seen:
+                self._seen = stamp
+                self._load_again()
             time.sleep(0.2)
 
-    def _assert_kong_would_take_it(self) -> None:
-        """Check the file as it stands, where an error still has its own line number."""
+    def _load_again(self) -> None:
+        """Post the changed file to the Admin API; what is wrong with it is told, and the former one stays."""
+        try:
+            declaration = Declaration.read(self._name)
+            environ = dict(self._stand_ins.variables)
+            _found, keys = declaration.set_variables(environ, STUB_USER, STUB_PASSWORD)
+            self._assert_kong_would_take_it(environ)
+            self._stand_ins.variables |= keys
+            self._stand_ins.use(declaration)
+            declaration.write_out(self._environ, self._stand_ins.variables)
+            _post(f"{self._admin_url}/config", declaration.document)
+        except DemoError as problem:
+            print(
+                f"make run: not loaded, the former configuration stays: {problem}",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
+        print(f"make run: loaded {self._name}, which has changed", flush=True)
+        for variable, key in keys.items():
+            print(f"  {variable}   not set → {key}", flush=True)
+
+    def _assert_kong_would_take_it(self, environ: Mapping[str, str]) -> None:
+        """Check the file as it stands, where an error still has its own line number.
+
+        `environ`: with what is missing filled in; whatever else is not set may be blank, and is not warned of.
+        """
         command = (sys.executable, "-m", "yeastar_adapter")
         server = PluginServerDefinition.make(PLUGIN, command, "", {})
         try:
             adapter = PluginDefinition.from_dump(dump(server))
-            catalogue = PluginCatalogue.of(["bundled", PLUGIN], [adapter])
-            load_file(str(self._name), catalogue, environ=self._environ)
-        except (ConfigurationError, PluginServerError) as problem:
+            in_lua = [lua_plugins.load(name, ";;") for name in lua_plugins.repository_plugins()]
+            names = ["bundled", PLUGIN, *(plugin.name for plugin in in_lua)]
+            catalogue = PluginCatalogue.of(names, [adapter, *in_lua])
+            load_file(str(self._name), catalogue, environ=_Blank(environ))
+        except (ConfigurationError, LuaPluginError, PluginServerError) as problem:
             raise DemoError(str(problem)) from None
 
-    def _start_stub(self, declaration: Declaration) -> str:
+    def _start_stub(self) -> str:
         command = [sys.executable, "-m", "upstream_stub", "--listen", f"{HOST}:{self._ports['STUB_PORT']}"]
         stub = self._run("upstream_stub", command, "stub.log")
-        url = self._ready(stub, r"^upstream_stub ready (\S+)")[0]
-        for username, password in declaration.credentials(self._environ):
-            merchant = json.dumps({"username": username, "password": password}).encode()
-            request = urllib.request.Request(f"{url}/__stub__/merchants", merchant, method="PUT")
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
-                pass
-        return url
+        return self._ready(stub, r"^upstream_stub ready (\S+)")[0]
 
-    def _start_redis(self) -> int:
+    def _start_redis(self, *, needed: bool) -> int | None:
+        """The port. A configuration that is loaded later may need it, even if the first one does not."""
         try:
             redis, port = start_redis(self._directory)
+        except RedisNotFoundError:
+            if needed:
+                raise
+            return None
         except ChildError as problem:
             raise DemoError(" ".join(str(problem).split())) from None
         self._children.append(redis)
@@ -145,9 +187,12 @@ class Demo:
         changed = self._directory / "kong.yml"
         changed.touch(mode=0o600)
         changed.write_text(json.dumps(declaration.document, indent=1), encoding="utf-8")
-        prefix = self._directory / "prefix"
-        prefix.mkdir()
-        command = [sys.executable, "-m", "kong.embedded", "--kong-yml", str(changed), "--prefix", str(prefix)]
+        stand_ins = self._directory / "stand-ins.json"
+        stand_ins.touch(mode=0o600)
+        stand_ins.write_text(json.dumps(asdict(self._stand_ins)), encoding="utf-8")
+        self._prefix.mkdir()
+        command = [sys.executable, "-m", "kong.embedded", "--kong-yml", str(changed)]
+        command += ["--prefix", str(self._prefix), "--stand-ins", str(stand_ins)]
         command += ["--conf", str(ROOT / "kong" / "kong.conf")]
         command += ["--proxy-listen", f"{HOST}:{self._ports['PROXY_PORT']}"]
         command += ["--admin-listen", f"{HOST}:{self._ports['ADMIN_PORT']}"]
@@ -188,17 +233,52 @@ def _let_signals_stop_it() -> None:
         die_with_parent()
 
 
-def _assert_free(variable: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as problem:
-            if problem.errno == errno.EADDRINUSE:
-                reason = f"port {port} of {HOST} is taken: stop what listens there, or choose another"
-            else:
-                reason = f"port {port} of {HOST}: {problem.strerror}: choose another"
-            raise DemoError(f"{reason}: make run {variable}={port + 10 if port < 65000 else 8090}") from None
+class _Blank(dict[str, str]):
+    """An environment in which every variable is set, if only to nothing."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, "" if default is None else default)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file does; None while an editor replaces it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _post(url: str, document: Any) -> None:
+    """Raises DemoError with the reason that the Admin API gives."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(document).encode(), headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=30):
+            pass
+    except urllib.error.HTTPError as refused:
+        raise DemoError(refused.read().decode("utf-8", "replace")) from None
+    except OSError as problem:
+        raise DemoError(str(problem)) from None
+
+
+def _assert_free(ports: Mapping[str, int]) -> None:
+    """Raises DemoError that names every port that is taken, and the command that uses others."""
+    reasons, options = [], []
+    for variable, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError as problem:
+                taken = problem.errno == errno.EADDRINUSE
+                reasons.append(f"port {port} of {HOST} " + ("is taken" if taken else f"({problem.strerror})"))
+                options.append(f"{variable}={port + 100 if port < 65000 else 8090}")
+    if reasons:
+        raise DemoError(
+            f"{', '.join(reasons)}: stop what listens there, or choose others: make run {' '.join(options)}"
+        )
 
 
 def _print_substitutions(used: list[Substitution], name: Path) -> None:
@@ -211,9 +291,11 @@ def _print_substitutions(used: list[Substitution], name: Path) -> None:
     print()
 
 
-def _print_examples(declaration: Declaration, proxy_url: str, stub_url: str) -> None:
+def _print_examples(declaration: Declaration, keys: Mapping[str, str], proxy_url: str, stub_url: str) -> None:
+    """`keys`: those that were made, by variable."""
     known = {key for entry in declaration.consumers() for key in entry.get("api_keys") or ()}
-    on = KEY_ON if _is_among(KEY_ON, known) else None
+    made = next(iter(keys.values()), None)
+    on = KEY_ON if _is_among(KEY_ON, known) else made
     if on is None:
         print("  # The demo key is not in this file: put a key of yours in its place.")
     key = on or "YOUR-KEY"

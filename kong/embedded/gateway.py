@@ -74,6 +74,8 @@ class Gateway:
         self._prefix = prefix
         self._count = workers
         self._reread = reread
+        # What the demo does to a posted configuration.
+        self.adapt: Callable[[Any], None] | None = None
         self._node_id = str(uuid.uuid4())
         self._seq = itertools.count(1)
         self._shared: dict[str, Any] = {}
@@ -109,7 +111,10 @@ class Gateway:
 
     async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
         application = create_admin(
-            self.store, node_id=self._node_id, database=self._settings.database != "off"
+            self.store,
+            node_id=self._node_id,
+            database=self._settings.database != "off",
+            adapt=self.adapt,
         )
         application.router.add_get("/metrics", self._metrics)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)

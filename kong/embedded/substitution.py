@@ -1,9 +1,12 @@
-"""What the demo changes in a kong.yml, in memory: the addresses of FutureSMS and Redis, and missing credentials."""
+"""What the demo changes in a configuration, in memory: addresses of FutureSMS and Redis, missing keys and accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+import secrets
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,33 +97,61 @@ class Declaration:
             found.append(Substitution("rate_limit.redis: host, port", before, f"127.0.0.1:{port}"))
         return found
 
-    def set_variables(self, environ: dict[str, str], username: str, password: str) -> list[Substitution]:
-        """Set what vault references need and `environ` lacks: the stub's API user, where it is the user's.
+    def drop_unset_options(self, environ: Mapping[str, str]) -> None:
+        """Take out what may be blank and refers to a variable that is not set: it is off, and needs no warning."""
+        vault = EnvironmentVault(environ)
+        for owner in (*(plugin.get("config") or {} for plugin in self.plugins), *self.consumers()):
+            for section, name in OPTIONAL:
+                fields = owner.get(section)
+                if (
+                    isinstance(fields, dict)
+                    and is_reference(fields.get(name))
+                    and not _value(vault, fields[name])
+                ):
+                    del fields[name]
 
-        Raises DemoError that names the variable and the field of any other.
+    def set_variables(
+        self, environ: dict[str, str], username: str, password: str
+    ) -> tuple[list[Substitution], dict[str, str]]:
+        """Set what vault references need and `environ` lacks: the stub's API user, and keys for the PBXs.
+
+        The second part of what is returned has the keys that were made, by variable. Raises DemoError that names all
+        other variables, each with its field.
         """
-        found = []
+        found: list[Substitution] = []
+        keys: dict[str, str] = {}
+        unknown: list[str] = []
         vault = EnvironmentVault(environ)
         for where, reference in _references(self.document):
-            try:
-                value = vault.get(reference)
-            except UnresolvedReference:
-                value = ""
-            if value or tuple(where.split(".")[-2:]) in OPTIONAL:
+            fields = tuple(where.split(".")[-2:])
+            if _value(vault, reference) or fields in OPTIONAL or "redis" in where.split("."):
                 continue
             variable = _variable(reference)
-            demo = {"merchant.username": username, "merchant.password": password}.get(
-                ".".join(where.split(".")[-2:])
+            account = {"merchant.username": username, "merchant.password": password}.get(".".join(fields))
+            if variable is None:
+                unknown.append(f"{where} is {reference}, which the demo cannot resolve")
+            elif account is not None:
+                environ[variable] = account
+                shown = "the stub's password" if account == password else account
+                found.append(Substitution(variable, "not set", shown))
+            elif fields[-1].startswith("api_keys["):
+                keys[variable] = environ[variable] = f"ystr_demo_{secrets.token_urlsafe(24)}"
+                found.append(Substitution(variable, "not set", keys[variable]))
+            else:
+                unknown.append(f"{variable} ({where} is {reference})")
+        if unknown:
+            raise DemoError(
+                f"{self.name}: not set: {'; '.join(unknown)}. "
+                "Set them, as in `VARIABLE=… make run`, or write the values into the file"
             )
-            if demo is None or variable is None:
-                raise DemoError(
-                    f"{self.name}: {where} is {reference}, and the variable {variable or '?'} is not set: "
-                    f"set it, as in `{variable or 'VARIABLE'}=… make run`, or take the reference out"
-                )
-            environ[variable] = demo
-            shown = "the stub's password" if demo == password else demo
-            found.append(Substitution(variable, "not set", shown))
-        return found
+        return found, keys
+
+    def write_out(self, environ: Mapping[str, str], variables: Mapping[str, str]) -> None:
+        """Replace references to variables that `environ` lacks by what `variables` says."""
+        own, all_ = EnvironmentVault(environ), EnvironmentVault(variables)
+        _replace_references(
+            self.document, lambda text: text if _value(own, text) else _value(all_, text) or text
+        )
 
     def credentials(self, environ: Mapping[str, str]) -> list[tuple[str, str]]:
         """User and password of every Merchant account in it, so that the stub can let them in."""
@@ -128,7 +159,7 @@ class Declaration:
         pairs = []
         for merchant in self._merchants():
             username, password = (
-                vault(str(value)) if is_reference(value) else value
+                _value(vault, str(value)) if is_reference(value) else value
                 for value in (merchant.get("username"), merchant.get("password"))
             )
             if username and password and (username, password) not in pairs:
@@ -151,6 +182,43 @@ class Declaration:
     def _rate_limits(self) -> list[dict[str, Any]]:
         configs = [plugin.get("config") or {} for plugin in self.plugins]
         return [config["rate_limit"] for config in configs if isinstance(config.get("rate_limit"), dict)]
+
+
+@dataclass
+class StandIns:
+    """Stub and Redis server of a demo, to be put into every configuration that it is given."""
+
+    futuresms: str
+    redis_port: int | None
+    username: str
+    password: str
+    variables: dict[str, str] = field(default_factory=dict)
+    """The environment, and what was made where it lacks something."""
+
+    def use(self, declaration: Declaration) -> list[Substitution]:
+        """Put the addresses in, and let the accounts in at the stub. Raises DemoError where variables are missing."""
+        declaration.drop_unset_options(self.variables)
+        used, _keys = declaration.set_variables(self.variables, self.username, self.password)
+        for username, password in declaration.credentials(self.variables):
+            merchant = json.dumps({"username": username, "password": password}).encode()
+            request = urllib.request.Request(f"{self.futuresms}/__stub__/merchants", merchant, method="PUT")
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
+                pass
+        used += declaration.use_upstream(self.futuresms)
+        if self.redis_port is not None:
+            used += declaration.use_redis(self.redis_port)
+        return used
+
+    def use_in(self, document: Any, environ: Mapping[str, str]) -> None:
+        """The same for what is posted to a gateway whose environment is `environ`; what is not for us stays."""
+        if not isinstance(document, dict):
+            return
+        try:
+            declaration = Declaration(document, "the posted configuration")
+            self.use(declaration)
+        except DemoError:
+            return  # no adapter in it, or references that nobody can fill in: Kong says what is wrong with those
+        declaration.write_out(environ, self.variables)
 
 
 def _plugins(node: Any) -> Iterator[dict[str, Any]]:
@@ -187,6 +255,23 @@ def _references(node: Any, where: str = "") -> Iterator[tuple[str, str]]:
             yield from _references(inner, f"{where}[{label or number}]")
     elif is_reference(node):
         yield where, node
+
+
+def _replace_references(node: Any, put: Callable[[str], str]) -> None:
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for place, inner in list(entries):
+        if is_reference(inner):
+            node[place] = put(inner)
+        else:
+            _replace_references(inner, put)
+
+
+def _value(vault: EnvironmentVault, reference: str) -> str:
+    """What a reference stands for; blank where nothing does."""
+    try:
+        return vault.get(reference) or ""
+    except UnresolvedReference:
+        return ""
 
 
 def _variable(reference: str) -> str | None:

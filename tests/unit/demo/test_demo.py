@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shlex
 import signal
 import socket
@@ -31,9 +32,10 @@ def environment(**changes: str) -> dict[str, str]:
 class Demo(Child):
     """A demo that serves."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **changes: str) -> None:
         command = [sys.executable, "-m", "kong.embedded.demo"]
-        super().__init__("demo", command, log=directory / "log", environment=environment(), directory=ROOT)
+        changed = environment(**changes)
+        super().__init__("demo", command, log=directory / "log", environment=changed, directory=ROOT)
         self.wait_for("^Ctrl-C stops everything", 60)
         self.family = psutil.Process(self.pid).children(recursive=True)
 
@@ -54,11 +56,11 @@ def _runs(process: psutil.Process) -> bool:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
     demos: list[Demo] = []
 
-    def start() -> Demo:
-        demos.append(Demo(tmp_path))
+    def start(**changes: str) -> Demo:
+        demos.append(Demo(tmp_path, **changes))
         return demos[-1]
 
     yield start
@@ -100,6 +102,51 @@ def test_it_says_what_it_uses_instead_of_what_the_file_says(start):
     assert "redis:6379 → 127.0.0.1:" in said
     assert "FUTURESMS_USERNAME" in said
     assert "stub-password" not in said
+
+
+def test_its_first_line_is_not_about_what_is_right(start):
+    first = start().output().strip().splitlines()[0]
+    assert first.startswith("Serving kong.yml")
+
+
+def test_a_file_with_missing_keys_is_served_with_keys_that_are_told(start):
+    demo = start(KONG_YML="examples/tenants/kong.yml")
+    verify, send, *_ = demo.examples()
+    assert curl(verify).json() == {"data": {"status": "ok"}}
+    assert curl(send).status_code == 200
+
+
+def test_a_posted_configuration_keeps_the_addresses_of_the_demo(start):
+    demo = start()
+    _verify, send, orders, *_ = demo.examples()
+    admin = re.search(r"Admin API (\S+)", demo.output())[1]
+    posted = requests.post(
+        f"{admin}/config",
+        data=(ROOT / "kong.yml").read_bytes(),
+        headers={"Content-Type": "application/yaml"},
+        timeout=30,
+    )
+    assert posted.status_code == 201
+    assert curl(send).status_code == 200
+    assert len(curl(orders).json()) == 1
+
+
+def test_a_changed_file_is_loaded_and_a_broken_one_is_not(start, tmp_path):
+    path = tmp_path / "kong.yml"
+    text = (ROOT / "kong.yml").read_text()
+    path.write_text(text)
+    demo = start(KONG_YML=str(path))
+    verify, *_ = demo.examples()
+    path.write_text(text.replace("second: 5", "second: five"))
+    demo.wait_for("not loaded, the former configuration stays", 30)
+    assert curl(verify).status_code == 200
+    path.write_text(
+        text.replace(
+            "- username: acme-manila # the", "- enabled: false\n                  username: acme-manila # the"
+        )
+    )
+    demo.wait_for("^make run: loaded", 30)
+    wait_until(lambda: curl(verify).status_code == 403, 20, "the changed configuration")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -154,6 +201,19 @@ def test_a_taken_port_is_told_with_the_variable_that_changes_it(variable):
         told = refused(**{variable: str(port)})
     assert f"port {port} " in told
     assert f"make run {variable}=" in told
+
+
+def test_all_taken_ports_are_told_at_once():
+    with socket.socket() as one, socket.socket() as other:
+        for taken in (one, other):
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+        ports = [str(taken.getsockname()[1]) for taken in (one, other)]
+        told = refused(PROXY_PORT=ports[0], STUB_PORT=ports[1])
+    assert all(f"port {port} " in told for port in ports)
+    assert "PROXY_PORT=" in told
+    assert "STUB_PORT=" in told
+    assert "ADMIN_PORT" not in told
 
 
 def test_a_port_that_is_none_is_refused():

@@ -61,7 +61,8 @@ def test_local_counters_need_no_redis(declaration):
 
 def test_missing_credentials_are_those_of_the_stub_and_the_password_is_not_shown(declaration):
     environ = {"OWN_PASSWORD": "own-secret"}
-    used = declaration.set_variables(environ, "stub-user", "stub-secret")
+    used, keys = declaration.set_variables(environ, "stub-user", "stub-secret")
+    assert keys == {}
     assert environ["FUTURESMS_USERNAME"] == "stub-user"
     assert environ["FUTURESMS_PASSWORD"] == "stub-secret"
     assert [one.where.partition(" ")[0] for one in used] == ["FUTURESMS_USERNAME", "FUTURESMS_PASSWORD"]
@@ -70,7 +71,7 @@ def test_missing_credentials_are_those_of_the_stub_and_the_password_is_not_shown
 
 def test_variables_that_are_set_are_left_alone(declaration):
     environ = {"FUTURESMS_USERNAME": "me", "FUTURESMS_PASSWORD": "mine", "OWN_PASSWORD": "own"}
-    assert declaration.set_variables(environ, "stub-user", "stub-secret") == []
+    assert declaration.set_variables(environ, "stub-user", "stub-secret") == ([], {})
     assert declaration.credentials(environ) == [("me", "mine"), ("own-user", "own")]
 
 
@@ -80,12 +81,40 @@ def test_a_blank_variable_counts_as_missing(declaration):
     assert environ["FUTURESMS_USERNAME"] == "stub-user"
 
 
-def test_any_other_missing_variable_is_named_with_its_field(declaration):
-    config(declaration)["order"] = {"sender_id": "{vault://env/my-sender}"}
+def test_missing_keys_are_made_and_returned(declaration):
+    config(declaration)["consumers"][0]["api_keys"] = ["{vault://env/a-key}", "{vault://env/b-key}"]
+    environ = {"B_KEY": "set"}
+    _used, keys = declaration.set_variables(environ, "stub-user", "stub-secret")
+    assert set(keys) == {"A_KEY"}
+    assert environ["A_KEY"] == keys["A_KEY"]
+    assert len(keys["A_KEY"]) >= 20
+
+
+def test_what_is_not_set_can_be_written_out(declaration):
+    declaration.write_out({"OWN_PASSWORD": "own"}, {"OWN_PASSWORD": "other", "FUTURESMS_PASSWORD": "made"})
+    assert config(declaration)["merchant"]["password"] == "made"
+    assert config(declaration)["merchant"]["username"] == "{vault://env/futuresms-username}"
+    assert config(declaration)["consumers"][0]["merchant"]["password"] == "{vault://env/own-password}"
+
+
+def test_an_option_that_is_not_set_is_left_out(declaration):
+    config(declaration)["metrics"] = {"listen": "{vault://env/metrics-listen}"}
+    declaration.drop_unset_options({"METRICS_LISTEN": "127.0.0.1:1"})
+    assert config(declaration)["metrics"] == {"listen": "{vault://env/metrics-listen}"}
+    declaration.drop_unset_options({})
+    assert config(declaration)["metrics"] == {}
+
+
+def test_all_other_missing_variables_are_named_at_once_with_their_fields(declaration):
+    config(declaration)["order"] = {
+        "sender_id": "{vault://env/my-sender}",
+        "template_id": "{vault://env/my-template}",
+    }
     with pytest.raises(DemoError) as refused:
         declaration.set_variables({}, "stub-user", "stub-secret")
     assert "MY_SENDER" in str(refused.value)
     assert "plugins[yeastar-adapter].config.order.sender_id" in str(refused.value)
+    assert "MY_TEMPLATE" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
