@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 
 from kong_declarative.declarative import ConfigurationError, load_file
 from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
+from yeastarctl.check.checker import check_files
+from yeastarctl.check.command import summary
 
 from kong.embedded import lua_plugins
 from kong.embedded.child import Child, ChildError, die_with_parent
@@ -102,6 +104,7 @@ class Demo:
             f"  prefix     {self._prefix}\n"
         )
         _print_substitutions(used, self._name)
+        _print_check(self._name, self._environ)
         _print_examples(declaration, keys, proxy_url, stub_url)
         print("Ctrl-C stops everything. A changed file is loaded at once. The gateway's log:\n", flush=True)
 
@@ -289,6 +292,15 @@ def _print_substitutions(used: list[Substitution], name: Path) -> None:
     for one in used:
         print(f"  {one.where.ljust(wide)}   {one.before} → {one.after}")
     print()
+
+
+def _print_check(name: Path, environ: Mapping[str, str]) -> None:
+    """What `yeastarctl config check` says of the file, in short; Kong takes it, or the demo would not run."""
+    findings = check_files([name], environ)
+    for finding in findings:
+        if finding.severity == "error":
+            print(f"  {finding.file}:{finding.line}: {finding.problem}")
+    print(f"Config check: {summary(findings)}; `yeastarctl config check {name}` explains them.\n")
 
 
 def _print_examples(declaration: Declaration, keys: Mapping[str, str], proxy_url: str, stub_url: str) -> None:

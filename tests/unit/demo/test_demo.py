@@ -244,7 +244,7 @@ def test_a_missing_variable_is_told_with_its_field(tmp_path):
         ("second: 5", "second: five", "second"),
         ("second: 5", "secnod: 5", "secnod"),
         ("paths:", "pathes:", "pathes"),
-        ("name: post-function", "name: pre-fabricated", "pre-fabricated"),
+        ("name: yeastar-guard", "name: pre-fabricated", "pre-fabricated"),
         ("url: http://futuresms:8080", "url: [", "not YAML"),
     ],
 )
