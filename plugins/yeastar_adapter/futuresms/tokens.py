@@ -33,8 +33,10 @@ _THROTTLED_PAUSE = (0.5, 60.0)
 # generations may be on their way at once.
 _REMEMBERED = 16
 
-# 401s whatever the token are one trouble, if no more than this many seconds lie between them.
-_ONE_TROUBLE = 300.0
+# Orders that are answered 401 whatever the token are one trouble, if no more than this many seconds lie between them,
+# pauses not counted. The first few are taken for chance: a token may be revoked just after it was issued.
+_ONE_TROUBLE = 2.0
+_BY_CHANCE = 3
 
 
 class Api(Protocol):
@@ -105,7 +107,7 @@ class AccessTokens:
         self._renewal: _Renewal | None = None
         self._pause: _Pause | None = None
         self._refusals = 0
-        self._last_refusal = 0.0
+        self._trouble_until = 0.0
         self.logins = 0
         self.refreshes = 0
         self.failures = 0
@@ -150,12 +152,15 @@ class AccessTokens:
             self.reject(token)
             self._refresh_token = ""
             now = self._clock()
-            if now - self._last_refusal > _ONE_TROUBLE:
+            if now > self._trouble_until:
                 self._refusals = 0
-            first, longest = _REFUSED_PAUSE
-            seconds = min(first * 2.0 ** min(self._refusals, 10), longest)
-            self._refusals, self._last_refusal = self._refusals + 1, now
-            self._pause = self._pause_for(seconds, LoginRefused("orders are answered 401 whatever the token"))
+            self._refusals += 1
+            seconds = 0.0
+            if self._refusals > _BY_CHANCE:
+                first, longest = _REFUSED_PAUSE
+                seconds = min(first * 2.0 ** min(self._refusals - _BY_CHANCE - 1, 10), longest)
+                self._pause = self._pause_for(seconds, LoginRefused("orders are answered 401 whatever the token"))
+            self._trouble_until = now + seconds + _ONE_TROUBLE
 
     def trial_seconds(self, longest: float) -> float:
         """For how long yet one order goes alone, as nobody knows what the next token is worth, or the present one.
