@@ -26,7 +26,17 @@ PACKAGE = PLUGINS / "yeastar_adapter"
 INSTALLED = re.compile(
     r"((yeastar_adapter|kong_plugin_server|kong_declarative|yeastarctl)/|kong_yeastar_adapter-[^/]+\.dist-info/)"
 )
-SDIST = ("plugins/", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "PKG-INFO", ".gitignore")
+SDIST = (
+    "plugins/",
+    "kong/plugins/",
+    "kong-plugin-yeastar-adapter-",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "pyproject.toml",
+    "PKG-INFO",
+    ".gitignore",
+)
 
 
 class DistributionError(Exception):

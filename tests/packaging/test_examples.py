@@ -86,7 +86,9 @@ def from_manifests() -> KongYml:
             "enabled": not manifest.get("disabled", False),
             "route": "ingress",
         }
-        plugin |= {"config": manifest["config"]} | ({"consumer": owners[name]} if name in owners else {})
+        plugin |= {"config": manifest.get("config", {})} | (
+            {"consumer": owners[name]} if name in owners else {}
+        )
         plugins.append(plugin)
     assert owners.keys() <= set(annotations["konghq.com/plugins"].strip().split(","))
     times = {

@@ -63,7 +63,7 @@ def test_nothing_else_stands_in_it() -> None:
 
 
 def test_kong_loads_the_plugin_and_starts_its_server() -> None:
-    assert SETTINGS["plugins"].split(",") == ["bundled", "yeastar-adapter"]
+    assert SETTINGS["plugins"].split(",") == ["bundled", "yeastar-reader", "yeastar-adapter", "yeastar-guard"]
     assert SETTINGS["pluginserver_names"] == "yeastar-adapter"
 
 

@@ -159,7 +159,9 @@ class AccessTokens:
             if self._refusals > _BY_CHANCE:
                 first, longest = _REFUSED_PAUSE
                 seconds = min(first * 2.0 ** min(self._refusals - _BY_CHANCE - 1, 10), longest)
-                self._pause = self._pause_for(seconds, LoginRefused("orders are answered 401 whatever the token"))
+                self._pause = self._pause_for(
+                    seconds, LoginRefused("orders are answered 401 whatever the token")
+                )
             self._trouble_until = now + seconds + _ONE_TROUBLE
 
     def trial_seconds(self, longest: float) -> float:
