@@ -8,23 +8,8 @@ from .declared import Declared, Plugin, Route
 from .finding import Edit, Finding, error, hint, warning
 from .known import ADAPTER
 from .pieces import adapters, served_routes
+from .routing import AUTHENTICATION
 
-AUTHENTICATION = frozenset(
-    {
-        "basic-auth",
-        "hmac-auth",
-        "jwt",
-        "key-auth",
-        "key-auth-enc",
-        "ldap-auth",
-        "ldap-auth-advanced",
-        "mtls-auth",
-        "oauth2",
-        "oauth2-introspection",
-        "openid-connect",
-        "session",
-    }
-)
 # They answer in the service's place, after the adapter has accepted a message.
 _ANSWERING = {
     "request-termination": "answers every request itself",

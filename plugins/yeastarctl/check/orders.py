@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from yeastar_adapter.delivery_reports.settings import SECRET_AT_LEAST
 from yeastar_adapter.yeastar.countries import read_regions
 from yeastar_adapter.yeastar.numbers import sender_problem
 
@@ -17,7 +18,7 @@ from .routing import is_public
 
 _SENDER = re.compile(r"SID-\S+|AUTO")
 _ORDER_FIELDS = ("phone_number", "template_id", "sender_id", "client_order_id", "dlr_address")
-_SECRET_AT_LEAST = 32
+_DIFFERENT = 8  # as in delivery_reports/settings.py
 _PLAIN_SMS = 160
 
 
@@ -76,12 +77,12 @@ def _public_address(node: Node, address: str, rule: str, name: str) -> Iterator[
     except ValueError:
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host:
-        yield error(
+        yield warning(
             rule, node, f"{name} {address!r} is no address: FutureSMS refuses it", "write https://HOST/PATH"
         )
         return
     if not is_public(host):
-        yield error(
+        yield warning(
             rule,
             node,
             f"{name} leads to {host}, which FutureSMS cannot reach: it calls public addresses only",
@@ -89,7 +90,7 @@ def _public_address(node: Node, address: str, rule: str, name: str) -> Iterator[
         )
         return
     if parts.scheme == "http":
-        yield error(
+        yield warning(
             rule,
             node,
             f"{name} is plain http: FutureSMS calls https addresses only, and a report would cross"
@@ -223,7 +224,7 @@ def _reports(config: Node, environment: Environment) -> Iterator[Finding]:
         node = reports.get(name)
         value = environment.text(node)
         if node is None or (value is not None and not value.strip()):
-            yield error(
+            yield warning(
                 "reports-incomplete",
                 node or reports,
                 f"delivery_reports are enabled and have no {name}: FutureSMS has nowhere to send a report",
@@ -231,18 +232,12 @@ def _reports(config: Node, environment: Environment) -> Iterator[Finding]:
             )
         elif name == "public_url" and value is not None and not _odd(value):
             yield from _public_address(node, value, "reports-address", "public_url")
-        elif (
-            name == "secret"
-            and value is not None
-            and not _odd(value)
-            and len(value.strip()) < _SECRET_AT_LEAST
-        ):
-            yield error(
+        elif name == "secret" and value is not None and not _odd(value) and _is_guessable(value.strip()):
+            yield warning(
                 "reports-secret",
                 node,
-                f"the secret has {len(value.strip())} characters: with fewer than {_SECRET_AT_LEAST}"
-                f" it can be guessed, and"
-                " reports forged",
+                f"the secret has {len(value.strip())} characters, {len(set(value.strip()))} different ones: with fewer"
+                f" than {SECRET_AT_LEAST} and {_DIFFERENT} it can be guessed, and the adapter asks for no reports",
                 "make one: openssl rand -hex 32",
             )
     if (address := config.at("order", "dlr_address")) is not None:
@@ -252,6 +247,10 @@ def _reports(config: Node, environment: Environment) -> Iterator[Finding]:
             "delivery_reports are enabled, so each order carries the gateway's own address instead of this one",
             "remove order.dlr_address, or switch delivery_reports off",
         )
+
+
+def _is_guessable(secret: str) -> bool:
+    return len(secret) < SECRET_AT_LEAST or len(set(secret)) < _DIFFERENT
 
 
 def _address(merchant: Node) -> Iterator[Finding]:

@@ -8,24 +8,42 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from kong_declarative import route_regex
+from yeastar_adapter.delivery_reports.address import PATH as REPORTS
 
 from ..pbx import SEND, VERIFY
 from .declared import Declared, Route, Service
 from .finding import Edit, Finding, error, hint, warning
 from .node import Node
-from .pieces import served_routes
+from .pieces import adapters, served_routes
 
 _KONG_TIMEOUT = 60_000  # ms, for connecting, sending and receiving
 _LONGEST = 30_000
 _PATHS = VERIFY.removesuffix("verify") + "(verify|sendmessage)$"
 _WAYS = (("GET", VERIFY, "a channel cannot be saved"), ("POST", SEND, "no message gets through"))
 _REGEX_SIGNS = re.compile(r"[()|$^*+?\[\]\\]")
+AUTHENTICATION = frozenset(
+    {
+        "basic-auth",
+        "hmac-auth",
+        "jwt",
+        "key-auth",
+        "key-auth-enc",
+        "ldap-auth",
+        "ldap-auth-advanced",
+        "mtls-auth",
+        "oauth2",
+        "oauth2-introspection",
+        "openid-connect",
+        "session",
+    }
+)
 # What a PBX sends, in lower case; a route that wants another header is not for it.
 _HEADERS_OF_A_PBX = frozenset({"authorization", "content-type", "accept", "user-agent", "content-length"})
 
 
 def check(declared: Declared) -> Iterator[Finding]:
     """Look at the routes that the adapter serves, and at their services."""
+    yield from _reports(declared)
     served = served_routes(declared)
     live = [route for route in served if route.service is None or route.service.enabled]
     for method, path, consequence in _WAYS:
@@ -38,8 +56,35 @@ def check(declared: Declared) -> Iterator[Finding]:
 
 
 def takes(route: Node) -> list[str]:
-    """Which of the two calls of a PBX a route takes."""
-    return [path for method, path, _ in _WAYS if leads(route, method, path)]
+    """Which of the two calls of a PBX a route takes, and whether it takes delivery reports."""
+    ways = [(method, path) for method, path, _ in _WAYS]
+    return [path for method, path in (*ways, ("POST", REPORTS + "reference")) if leads(route, method, path)]
+
+
+def _reports(declared: Declared) -> Iterator[Finding]:
+    """Reports that are asked for need a route without a key, which FutureSMS has not."""
+    served = served_routes(declared)
+    routes = [route for route in served if leads(route.node, "POST", REPORTS + "reference")]
+    for _, adapter in [pair for route in served for pair in adapters(declared, route)]:
+        reports = adapter.config.get("delivery_reports")
+        if reports is None or not reports.is_true("enabled"):
+            continue
+        if not routes:
+            yield warning(
+                "reports-not-routed",
+                reports,
+                f"no route with the adapter takes POST {REPORTS}…: no delivery report arrives",
+                f'a route of its own with reader, adapter and guard, paths: ["{REPORTS}"]',
+            )
+        for route in routes:
+            for plugin in declared.running(route):
+                if plugin.name in AUTHENTICATION and not plugin.config.get("anonymous"):
+                    yield warning(
+                        "reports-not-routed",
+                        plugin.node,
+                        f"{plugin.name} refuses every delivery report on route {route.title}: FutureSMS has no key",
+                        "give delivery reports a route of their own, without it",
+                    )
 
 
 def leads(route: Node, method: str, path: str) -> bool:

@@ -672,24 +672,32 @@ RULES: dict[str, Rule] = {
             REPORTS,
             (
                 "reports-incomplete",
-                "error",
+                "warning",
                 "Delivery reports are on, without `public_url` or `secret`.",
                 "FutureSMS has nowhere to send a report.",
                 _REPORTS,
             ),
             (
                 "reports-address",
-                "error",
+                "warning",
                 "`public_url` is plain http, or leads into a private network.",
                 "FutureSMS calls public https addresses only.",
                 _REPORTS,
             ),
             (
                 "reports-secret",
-                "error",
-                "The secret is shorter than 32 characters.",
-                "It can be guessed, and reports forged.",
+                "warning",
+                "The secret is shorter than 32 characters, or has fewer than 8 different ones.",
+                "It can be guessed, so the adapter asks for no reports.",
                 _REPORTS,
+            ),
+            (
+                "reports-not-routed",
+                "warning",
+                "Delivery reports are on, and no route takes them, or an authentication plugin refuses them.",
+                "FutureSMS has no key of yours: the address of each report is its own proof.",
+                "routes:\n  - name: yeastar-reports\n    paths: [/api/v1/integration/yeastar/sms/reports/]\n"
+                "    plugins: [{name: yeastar-reader}, {name: yeastar-adapter, config: {…}}, {name: yeastar-guard}]",
             ),
             (
                 "reports-twice",
@@ -700,7 +708,7 @@ RULES: dict[str, Rule] = {
             ),
             (
                 "dlr-address",
-                "error (warning for an IP address)",
+                "warning",
                 "`order.dlr_address` is not a public https address.",
                 "FutureSMS calls public https addresses only, and refuses others.",
                 'order: {dlr_address: "https://reports.example.com/dlr"}',
