@@ -33,7 +33,7 @@ CATALOGUE = (
     SERVICE_UNAVAILABLE,
 )
 
-# Only these say more than their title: what a PBX user can mend himself. The others would tell a stranger
+# Only these say more than their title: what a PBX user can correct. The others would tell a stranger
 # something about keys, set-up or FutureSMS.
 EXPLAINED = frozenset({INVALID_PHONE_NUMBER, INVALID_PARAMETER, UNSUPPORTED_MEDIA})
 
