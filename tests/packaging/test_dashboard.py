@@ -130,7 +130,7 @@ def test_prometheus_answers_every_query(traffic: tuple[Prometheus, float]) -> No
         "By consumer, in the time shown E",
     }
     assert {name for name, samples in found.items() if not samples} <= absent
-    by_fault = [found[f"Failures, by who can mend them {ref}"][0][1] for ref in "ABCD"]
+    by_fault = [found[f"Failures, by who can correct them {ref}"][0][1] for ref in "ABCD"]
     assert by_fault[0] > 0, "PBX"
     assert by_fault[1] == 0, "set-up"
     assert by_fault[2] > 0, "FutureSMS"
