@@ -54,7 +54,9 @@ class Integration:
                 SERVICE_UNAVAILABLE,
                 reason="the route has no Kong service; give it one, or set merchant.base_url",
             )
-        account = Account(address, merchant.username, merchant.password, merchant.timeout)
+        account = Account(
+            address, merchant.username, merchant.password, merchant.timeout, merchant.ca_certificates
+        )
         session = self._sessions.get(account)
         if session is None:
             session = self._sessions[account] = session_of(account)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import trust
 from .futuresms.order import OrderForm
 from .limits import Rates
 from .limits.settings import RateLimitSettings, RedisSettings
@@ -43,12 +44,16 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class MerchantSettings:
-    """A Merchant API account; `base_url` None: the address of the Kong service. `timeout` in seconds."""
+    """A Merchant API account; `base_url` None: the address of the Kong service. `timeout` in seconds.
+
+    `ca_certificates`: a PEM file with the authorities to trust; None: the system's bundle.
+    """
 
     username: str
     password: str = field(repr=False)
     base_url: str | None
     timeout: float
+    ca_certificates: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,9 @@ class Settings:
 
 class _Reading:
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config
+        self._config = _without_line_ends(config)
         self._warnings: list[str] = []
+        self._ca_problems: dict[str, str | None] = {}
 
     def settings(self) -> Settings:
         config = self._config
@@ -117,6 +123,7 @@ class _Reading:
             self._add_keys(keys, consumer, entry.get("api_keys") or ())
         rate_limit = _rate_limit(config.get("rate_limit") or {})
         self._compare_with_kongs_patience(rate_limit, consumers.values())
+        self._check_redis(rate_limit)
         logging_ = config.get("log") or {}
         return Settings(
             authentication=config.get("authentication", "bearer"),
@@ -162,13 +169,17 @@ class _Reading:
                 self._warn(username, f"senders: {number!r} is not an E.164 number and matches no 'from'")
             elif not _usable(sender):
                 self._warn(username, f"senders: the sender of '{number}' {_flaw(sender)}")
+            elif _has_space(sender):
+                self._warn(username, f"senders: the sender of '{number}' has white space in it")
         merchant = self._merchant(username, entry)
         return Consumer(
             username=username,
             enabled=entry.get("enabled", True),
             rates=_rates({**(self._config.get("rate_limit") or {}), **(entry.get("rate_limit") or {})}),
             sender_id=order.get("sender_id"),
-            senders=None if senders is None else {k: v.strip() for k, v in senders.items() if _usable(v)},
+            senders=None
+            if senders is None
+            else {k: v for k, v in senders.items() if _usable(v) and not _has_space(v)},
             order=self._order(username, order, merchant),
             merchant=merchant,
             rules=self._rules(username, entry, order),
@@ -233,9 +244,37 @@ class _Reading:
                     username, "merchant.base_url is not an http or https address; its messages are refused"
                 )
                 return None
+        ca_certificates = merchant.get("ca_certificates")
+        problem = self._ca_problem(ca_certificates)
+        if problem:
+            self._warn(username, f"merchant.ca_certificates: {problem}; its messages are refused with 10005")
+            return None
         return MerchantSettings(
-            merchant["username"], merchant["password"], base_url, merchant.get("timeout_ms", 3000) / 1000
+            merchant["username"],
+            merchant["password"],
+            base_url,
+            merchant.get("timeout_ms", 3000) / 1000,
+            ca_certificates,
         )
+
+    def _check_redis(self, rate_limit: RateLimitSettings) -> None:
+        redis = rate_limit.redis
+        if rate_limit.policy != "redis" or not redis.ssl:
+            return
+        if not redis.ssl_verify:
+            self._warn("", "rate_limit.redis.ssl_verify is off: whoever answers is taken for Redis")
+        problem = self._ca_problem(redis.ca_certificates)
+        if problem:
+            self._warn(
+                "", f"rate_limit.redis.ca_certificates: {problem}; Redis counts as away until it can be used"
+            )
+
+    def _ca_problem(self, path: str | None) -> str | None:
+        if path is None:
+            return None
+        if path not in self._ca_problems:
+            self._ca_problems[path] = trust.check(path)
+        return self._ca_problems[path]
 
     def _add_keys(self, keys: dict[bytes, tuple[Consumer, str]], consumer: Consumer, api_keys: Any) -> None:
         usable = 0
@@ -283,9 +322,14 @@ class _Reading:
 
     def _present(self, username: str, name: str, record: Mapping[str, Any], prefix: str = "order.") -> bool:
         value = record.get(name)
-        if value is not None and _usable(value):
+        if value is None:
+            state = "is not set"
+        elif not _usable(value):
+            state = _flaw(value)
+        elif prefix == "order." and _has_space(value):
+            state = "has white space in it"
+        else:
             return True
-        state = "is not set" if value is None else _flaw(value)
         self._warn(username, f"{prefix}{name} {state}; its messages are refused with 10005")
         return False
 
@@ -307,7 +351,7 @@ def _rate_limit(record: Mapping[str, Any]) -> RateLimitSettings:
     redis = {name: value for name, value in (record.get("redis") or {}).items() if name in _REDIS_FIELDS}
     for name in ("username", "password"):
         # A vault variable that is not set arrives as "": no credential, rather than an empty one.
-        redis[name] = (redis.get(name) or "").strip() or None
+        redis[name] = redis[name] if (redis.get(name) or "").strip() else None
     options = {
         name: record[name]
         for name in ("max_wait_ms", "policy", "fault_tolerant", "hide_client_headers")
@@ -331,8 +375,23 @@ def _is_address(url: str) -> bool:
         return False
 
 
+def _without_line_ends(value: Any) -> Any:
+    """The same, where strings do not end in a line break: a secret that comes from a file has one often."""
+    if isinstance(value, str):
+        return value.rstrip("\r\n")
+    if isinstance(value, Mapping):
+        return {name: _without_line_ends(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_line_ends(one) for one in value]
+    return value
+
+
 def _usable(value: str) -> bool:
-    return bool(value.strip()) and _is_unicode(value)
+    return bool(value.strip()) and _is_unicode(value) and not re.search(r"[\r\n]", value)
+
+
+def _has_space(value: str) -> bool:
+    return value.split() != [value]
 
 
 def _is_unicode(value: str) -> bool:
@@ -345,4 +404,6 @@ def _is_unicode(value: str) -> bool:
 
 
 def _flaw(value: str) -> str:
-    return "is not valid UTF-8" if value.strip() else "is blank (a vault variable that is not set?)"
+    if not value.strip():
+        return "is blank (a vault variable that is not set?)"
+    return "has a line break in it" if _is_unicode(value) else "is not valid UTF-8"
