@@ -22,6 +22,7 @@ from kong.embedded.log import Log
 from kong.embedded.lua_plugins import LuaPluginError
 from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
 from kong.embedded.substitution import StandIns
+from kong.embedded.tls import CertificateError
 
 DEFAULT_COMMANDS: dict[str, tuple[str, ...]] = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}
 
@@ -31,7 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         return asyncio.run(_serve(options))
-    except (ConfigurationError, ListenError, LuaPluginError, PluginServerError, OSError) as problem:
+    except (
+        CertificateError,
+        ConfigurationError,
+        ListenError,
+        LuaPluginError,
+        PluginServerError,
+        OSError,
+    ) as problem:
         print(f"kong.embedded: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -70,14 +78,16 @@ async def _serve(options: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    starting = loop.create_task(gateway.start(options.proxy_listen, options.admin_listen))
+    starting = loop.create_task(
+        gateway.start(options.proxy_listen, options.admin_listen, options.proxy_ssl_listen)
+    )
     stopping = loop.create_task(stopped.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         return 0
-    proxy, admin = starting.result()
+    proxy, admin, *proxy_ssl = starting.result()
     reloads: set[asyncio.Task[None]] = set()
 
     async def reload_and_tell() -> None:
@@ -90,7 +100,10 @@ async def _serve(options: argparse.Namespace) -> int:
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, reload)
-    print(f"kong.embedded ready proxy={proxy} admin={admin}", flush=True)
+    print(
+        f"kong.embedded ready proxy={proxy} admin={admin}{''.join(f' proxy_ssl={url}' for url in proxy_ssl)}",
+        flush=True,
+    )
     await stopping
     await gateway.stop()
     return 0
@@ -146,6 +159,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--admin-listen", default="127.0.0.1:8001", metavar="HOST:PORT", help="port 0: any free one"
+    )
+    parser.add_argument(
+        "--proxy-ssl-listen",
+        metavar="HOST:PORT",
+        help="HTTPS too, with ssl_cert and ssl_cert_key of kong.conf, and kong.yml's certificates and snis",
     )
     parser.add_argument(
         "--prefix", help="directory of the plugin servers' sockets; default: kong.conf's prefix"

@@ -84,6 +84,8 @@ class GatewaySettings:
     upstream_keepalive_max_requests: int = 10_000
     upstream_keepalive_idle_timeout: float = 60.0
     error_default_type: str = "text/plain"
+    ssl_cert: tuple[str, ...] = ()  # files; the first is the default certificate of `--proxy-ssl-listen`
+    ssl_cert_key: tuple[str, ...] = ()
     main_env: tuple[str, ...] = ()  # NAME or NAME=value: all that a plugin server sees of the environment
     unsupported: tuple[str, ...] = field(default=())  # properties of the file without effect here
 
@@ -307,6 +309,8 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
         ("error_default_type",),
         _one_of("application/json", "application/xml", "text/html", "text/plain"),
     ),
+    "ssl_cert": (("ssl_cert",), _several),
+    "ssl_cert_key": (("ssl_cert_key",), _several),
     "main_env": (("nginx_main_env",), lambda value: (value.rstrip(";"),)),
 }
 

@@ -24,6 +24,7 @@ from kong.embedded.log import Log
 from kong.embedded.plugin_server import PluginServer, PluginServerDefinition
 from kong.embedded.router import Router
 from kong.embedded.server import ClientConnection
+from kong.embedded.tls import HANDSHAKE_SECONDS, CertificateError, ServerCertificates
 from kong.embedded.worker import Worker
 
 DRAIN_SECONDS = 5.0
@@ -49,6 +50,7 @@ class _Generation:
     servers: list[PluginServer]
     clients: set[ClientConnection] = field(default_factory=set)
     turn: itertools.cycle[Worker] = field(init=False)
+    retired: bool = False
 
     def __post_init__(self) -> None:
         self.turn = itertools.cycle(self.workers)
@@ -81,33 +83,61 @@ class Gateway:
         self._shared: dict[str, Any] = {}
         self._generation: _Generation | None = None
         self._old: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._certificates: ServerCertificates | None = None
         self._admin: web.AppRunner | None = None
         self._reloading = asyncio.Lock()
         self._unsubscribe: Callable[[], None] | None = None
 
     # -- start and stop
 
-    async def start(self, proxy_listen: str, admin_listen: str) -> tuple[str, str]:
-        """The URLs of proxy and Admin API. Raises ListenError, PluginServerError."""
-        proxy_socket = _listening_socket(proxy_listen)
+    async def start(
+        self, proxy_listen: str, admin_listen: str, proxy_ssl_listen: str | None = None
+    ) -> list[str]:
+        """The URLs of proxy, Admin API and, where it was asked for, the proxy with TLS.
+
+        Raises ListenError, PluginServerError, CertificateError.
+        """
+        if proxy_ssl_listen is not None:
+            if not self._settings.ssl_cert or not self._settings.ssl_cert_key:
+                raise ListenError(
+                    "TLS needs ssl_cert and ssl_cert_key: the embedded gateway makes none of its own"
+                )
+            self._certificates = ServerCertificates(
+                self._settings.ssl_cert[0], self._settings.ssl_cert_key[0]
+            )
+            self._certificates.use(self.store.current, self.store.environ)
+        addresses = [
+            proxy_listen,
+            admin_listen,
+            *([proxy_ssl_listen] if proxy_ssl_listen is not None else []),
+        ]
+        sockets: list[socket.socket] = []
         try:
-            admin_socket = _listening_socket(admin_listen)
-        except ListenError:
-            proxy_socket.close()
-            raise
-        try:
+            sockets.extend(map(_listening_socket, addresses))
             self._generation = self._staff(await self._start_servers())
             self._unsubscribe = self.store.subscribe(self._configuration_changed)
             loop = asyncio.get_running_loop()
-            self._listener = await loop.create_server(self._accept, sock=proxy_socket, backlog=511)
-            self._admin = await self._serve_admin(admin_socket)
+            self._listeners.append(await loop.create_server(self._accept, sock=sockets[0], backlog=511))
+            self._admin = await self._serve_admin(sockets[1])
+            if self._certificates is not None:
+                self._listeners.append(
+                    await loop.create_server(
+                        self._accept,
+                        sock=sockets[2],
+                        backlog=511,
+                        ssl=self._certificates.context,
+                        ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                    )
+                )
         except BaseException:
-            proxy_socket.close()
-            admin_socket.close()
+            for opened in sockets:
+                opened.close()
             await self.stop()
             raise
-        return _url(proxy_socket), _url(admin_socket)
+        return [
+            _url(opened, scheme) for opened, scheme in zip(sockets, ("http", "http", "https"), strict=False)
+        ]
 
     async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
         application = create_admin(
@@ -130,8 +160,8 @@ class Gateway:
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._admin is not None:
             await self._admin.cleanup()
         if self._generation is not None:
@@ -189,6 +219,11 @@ class Gateway:
             router = Router(configuration)
             for worker in self._generation.workers:
                 worker.use(configuration, router)
+        if self._certificates is not None:
+            try:
+                self._certificates.use(configuration, self.store.environ)
+            except CertificateError as problem:
+                self._log.error(f"the former certificates stay: {problem}")
 
     async def reload(self) -> bool:
         """`kong reload`: read the configuration again; new workers and plugin servers beside the old.
@@ -229,6 +264,7 @@ class Gateway:
             await asyncio.sleep(0.02)
 
     async def _retire(self, generation: _Generation) -> None:
+        generation.retired = True
         for connection in list(generation.clients):
             connection.abort()
         for worker in generation.workers:
@@ -239,9 +275,14 @@ class Gateway:
         generation = self._generation
         if generation is None:
             raise ConnectionRefusedError
-        connection = ClientConnection(next(generation.turn), generation.clients.discard)
-        generation.clients.add(connection)
-        return connection
+
+        def opened(connection: ClientConnection) -> None:
+            if generation.retired:  # while its handshake went on
+                connection.abort()
+            else:
+                generation.clients.add(connection)
+
+        return ClientConnection(next(generation.turn), opened, generation.clients.discard)
 
 
 def external_servers(
@@ -280,6 +321,6 @@ def _listening_socket(address: str) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

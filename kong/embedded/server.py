@@ -30,8 +30,16 @@ _serial = itertools.count(1)
 class ClientConnection(asyncio.Protocol):
     """One client's connection. Its requests are served one after the other, each by one task."""
 
-    def __init__(self, worker: Worker, on_close: Callable[[ClientConnection], None]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        on_open: Callable[[ClientConnection], None],
+        on_close: Callable[[ClientConnection], None],
+    ) -> None:
+        """`on_open` is called once the connection can be used: with TLS, after the handshake."""
         self._worker = worker
+        self._on_open = on_open
+        self.tls_version: str | None = None  # "TLSv1.3"
         self._on_close = on_close
         self._serial = next(_serial)
         self._loop = asyncio.get_running_loop()
@@ -62,10 +70,14 @@ class ClientConnection(asyncio.Protocol):
         name = transport.get_extra_info("sockname") or ("", 0)
         self._remote = (peer[0], peer[1])
         self._port = name[1]
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.tls_version = tls.version()
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._arm(HEAD_SECONDS)
+        self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
@@ -86,7 +98,7 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is None:
             return False
         self._gone()
-        return True
+        return self.tls_version is None  # with TLS there is nothing half open
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._eof = True
@@ -169,6 +181,7 @@ class ClientConnection(asyncio.Protocol):
         exchange.connection_requests = self._requests
         exchange.remote_addr, exchange.remote_port = self._remote
         exchange.port = self._port
+        exchange.scheme = "http" if self.tls_version is None else "https"
         exchange.request_length = len(head) + 4
         exchange.keepalive = self._requests < KEEPALIVE_REQUESTS
         exchange.body_reader = self._read_body

@@ -32,7 +32,7 @@ _READERS: dict[str, Callable[[Exchange], Any]] = {
     "document_uri": lambda e: decoded_path(e),
     "host": lambda e: e.host,
     "hostname": lambda e: os.uname().nodename,
-    "https": lambda e: "",
+    "https": lambda e: "on" if e.scheme == "https" else "",
     "kong_proxy_mode": lambda e: "http",
     "kong_request_id": lambda e: e.request_id,
     "msec": lambda e: f"{time.time():.3f}",
@@ -72,6 +72,7 @@ _READERS: dict[str, Callable[[Exchange], Any]] = {
     "upstream_x_forwarded_port": lambda e: e.x_forwarded.get("Port"),
     "upstream_x_forwarded_prefix": lambda e: e.x_forwarded.get("Prefix"),
     "upstream_x_forwarded_proto": lambda e: e.x_forwarded.get("Proto"),
+    "ssl_protocol": lambda e: e.client.tls_version,
     "uri": lambda e: decoded_path(e),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from kong_declarative import route_regex, typedefs
+from kong_declarative import certificate, route_regex, typedefs
 from kong_declarative.typedefs import NAME, NOT_SUPPORTED, TAGS, TIMESTAMP, UUID
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -247,6 +247,37 @@ ACL: dict[str, Any] = {
     ],
 }
 
+_PEM = {"type": "string", "required": True, "referenceable": True}
+
+CERTIFICATE: dict[str, Any] = {
+    "name": "certificates",
+    "fields": [
+        {"id": UUID},
+        {"created_at": TIMESTAMP},
+        {"updated_at": TIMESTAMP},
+        {"cert": _PEM},
+        {"key": _PEM},
+        {"cert_alt": {"type": "string", "referenceable": True}},
+        {"key_alt": {"type": "string", "referenceable": True}},
+        {"tags": TAGS},
+    ],
+    "entity_checks": [
+        {"custom_entity_check": {"field_sources": ["cert", "key"], "fn": certificate.pair_error}}
+    ],
+}
+
+SNI: dict[str, Any] = {
+    "name": "snis",
+    "fields": [
+        {"id": UUID},
+        {"name": {"type": "string", "required": True, "unique": True}},
+        {"created_at": TIMESTAMP},
+        {"updated_at": TIMESTAMP},
+        {"tags": TAGS},
+        {"certificate": {"type": "foreign", "reference": "certificates", "required": True}},
+    ],
+}
+
 PLUGIN: dict[str, Any] = {
     "name": "plugins",
     "subschema_key": "name",
@@ -316,6 +347,8 @@ KINDS = {
             nested_path="key-auth",
             plugin="key-auth",
         ),
+        Kind("certificates", CERTIFICATE, None),
+        Kind("snis", SNI, "name"),
         Kind("acls", ACL, None, cache_key=("consumer", "group"), plugin="acl", unique_together=True),
     )
 }
@@ -325,7 +358,6 @@ UNSUPPORTED_KINDS = (
     "acme_storage",
     "basicauth_credentials",
     "ca_certificates",
-    "certificates",
     "clustering_data_planes",
     "filter_chains",
     "hmacauth_credentials",
@@ -337,7 +369,6 @@ UNSUPPORTED_KINDS = (
     "oauth2_tokens",
     "parameters",
     "sessions",
-    "snis",
     "targets",
     "upstreams",
     "vaults",

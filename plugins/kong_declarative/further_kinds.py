@@ -21,7 +21,6 @@ _META: list[dict[str, Any]] = [
 ]
 _TEXT = {"type": "string"}
 _REQUIRED_TEXT = {"type": "string", "required": True}
-_SECRET = {"type": "string", "required": True, "referenceable": True}
 _OWNER = {"type": "foreign", "reference": "consumers", "required": True}
 _ANYTHING = {"type": "any"}
 _HASH_ON = {
@@ -36,20 +35,6 @@ def _kind(name: str, endpoint_key: str | None, *fields: dict[str, Any], **more: 
 
 
 _KINDS = (
-    _kind(
-        "certificates",
-        None,
-        {"cert": _SECRET},
-        {"key": _SECRET},
-        {"cert_alt": {"type": "string", "referenceable": True}},
-        {"key_alt": {"type": "string", "referenceable": True}},
-    ),
-    _kind(
-        "snis",
-        "name",
-        {"name": {"type": "string", "required": True, "unique": True}},
-        {"certificate": {"type": "foreign", "reference": "certificates", "required": True}},
-    ),
     _kind("ca_certificates", None, {"cert": _REQUIRED_TEXT}, {"cert_digest": _TEXT}),
     _kind(
         "upstreams",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sys
@@ -21,6 +22,8 @@ from kong.embedded.child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = "yeastar-adapter"
+TLS = Path(__file__).with_name("tls")
+CA = TLS / "ca.pem"
 _RELOADS = re.compile(r"^kong\.embedded (reloaded|reload failed)$", re.MULTILINE)
 
 
@@ -87,7 +90,10 @@ class Gateway:
 
 
 class EmbeddedGateway(Gateway):
-    """An embedded gateway, `python -m kong.embedded`, as a process of the suite's own."""
+    """An embedded gateway, `python -m kong.embedded`, as a process of the suite's own.
+
+    `proxy_ssl_url` is its proxy with TLS; what `CA` has signed is the certificate of `localhost` and `127.0.0.1`.
+    """
 
     def __init__(
         self,
@@ -112,9 +118,13 @@ class EmbeddedGateway(Gateway):
         if plugin_command is not None:
             command += ["--plugin-command", f"{PLUGIN}={plugin_command}"]
         self._command = [*command, *options]
-        self._environment = environment
+        self._environment = {
+            "KONG_SSL_CERT": str(TLS / "server.pem"),
+            "KONG_SSL_CERT_KEY": str(TLS / "server.key"),
+            **(os.environ if environment is None else environment),
+        }
         self._log = directory / "gateway.log"
-        self._child, proxy_url, admin_url = self._start("127.0.0.1:0", "127.0.0.1:0")
+        self._child, proxy_url, admin_url, self.proxy_ssl_url = self._start(*["127.0.0.1:0"] * 3)
         super().__init__(proxy_url, admin_url, probe_url)
         if not isinstance(kong_yml, str):
             self.loaded = json.dumps(kong_yml, sort_keys=True)
@@ -179,7 +189,9 @@ class EmbeddedGateway(Gateway):
         """Start it again at the same addresses, with the kong.yml of its first start."""
         if self.alive:
             self._child.stop()
-        self._child, _, _ = self._start(_address(self.proxy_url), _address(self.admin_url))
+        self._child, *_ = self._start(
+            _address(self.proxy_url), _address(self.admin_url), _address(self.proxy_ssl_url)
+        )
         self.loaded = None
 
     def stop(self) -> int:
@@ -196,16 +208,24 @@ class EmbeddedGateway(Gateway):
                 psutil.Process(pid).send_signal(number)
         return pids
 
-    def _start(self, proxy: str, admin: str) -> tuple[Child, str, str]:
+    def _start(self, proxy: str, admin: str, proxy_ssl: str) -> tuple[Child, str, str, str]:
         child = Child(
             "kong.embedded",
-            [*self._command, "--proxy-listen", proxy, "--admin-listen", admin],
+            [
+                *self._command,
+                "--proxy-listen",
+                proxy,
+                "--admin-listen",
+                admin,
+                "--proxy-ssl-listen",
+                proxy_ssl,
+            ],
             log=self._log,
             environment=self._environment,
             directory=ROOT,
         )
-        ready = child.wait_for(r"^kong\.embedded ready proxy=(\S+) admin=(\S+)", 60)
-        return child, ready[1], ready[2]
+        ready = child.wait_for(r"^kong\.embedded ready proxy=(\S+) admin=(\S+) proxy_ssl=(\S+)", 60)
+        return child, ready[1], ready[2], ready[3]
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:

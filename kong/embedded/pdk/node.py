@@ -58,8 +58,9 @@ def get_var(exchange: Exchange, name: Any = None, *_: Any) -> Any:
 
 
 @pdk("kong.nginx.get_tls1_version_str", phases.ANY)
-def get_tls1_version_str(_exchange: Exchange, *_: Any) -> None:
-    return None
+def get_tls1_version_str(exchange: Exchange, *_: Any) -> str | None:
+    version: str | None = exchange.client.tls_version
+    return version
 
 
 @pdk("kong.nginx.req_start_time", phases.ANY)

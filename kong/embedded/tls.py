@@ -1,0 +1,79 @@
+"""TLS towards clients: which certificate a server name gets, as kong/runloop/certificate.lua finds it.
+
+HTTP/2 is not offered: a client that can speak it falls back to HTTP/1.1.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kong_declarative.certificate import load
+from kong_declarative.vault import EnvironmentVault, is_reference
+
+if TYPE_CHECKING:
+    from kong_declarative.configuration import Configuration
+
+HANDSHAKE_SECONDS = 60.0  # nginx's client_header_timeout
+
+
+class CertificateError(Exception):
+    """A certificate and key that do not go together, or are none; `str()` is one line that says so."""
+
+
+class ServerCertificates:
+    """The listener's TLS context; `use` changes at once what new handshakes get."""
+
+    def __init__(self, certificate: str, key: str) -> None:
+        """`certificate` and `key` are the files of the default. Raises CertificateError."""
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        self.context = _context()
+        try:
+            self.context.load_cert_chain(certificate, key)
+        except OSError as problem:  # ssl.SSLError is one
+            raise CertificateError(f"cannot use {certificate} with {key}: {problem}") from None
+        self.context.sni_callback = self._choose
+
+    def use(self, configuration: Configuration, environ: Mapping[str, str] | None = None) -> None:
+        """Serve the `certificates` of a configuration by their `snis` from now on. Raises CertificateError."""
+        vault = EnvironmentVault(environ)
+        tables = configuration.tables
+        contexts: dict[str, ssl.SSLContext] = {}
+        for entity in tables.get("certificates", {}).values():
+            cert, key = (
+                vault(value) if is_reference(value) else value for value in (entity["cert"], entity["key"])
+            )
+            contexts[entity["id"]] = context = _context()
+            try:
+                load(context, cert, key)
+            except ValueError as fault:
+                raise CertificateError(str(fault)) from None
+        self._by_name = {
+            entity["name"]: contexts[entity["certificate"]["id"]]
+            for entity in tables.get("snis", {}).values()
+        }
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+        for candidate in _candidates(name):
+            found = self._by_name.get(candidate)
+            if found is not None:
+                connection.context = found
+                return
+
+
+def _candidates(name: str | None) -> list[str]:
+    """The server name itself, then with its first and its last label for any, then the name for all."""
+    if not name:
+        return ["*"]
+    name = name.lower()
+    _, _, parent = name.partition(".")
+    stem, _, _ = name.rpartition(".")
+    return [name, *([f"*.{parent}"] if parent else []), *([f"{stem}.*"] if stem else []), "*"]
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
