@@ -141,8 +141,9 @@ class Adapter:
         consumer = self._integration.authentication.consumer(upstream.consumer)
         session = self._integration.session(consumer, upstream.service)
         if not session.issued(upstream.token):
+            # Of a plugin server that has been replaced since, or of another plugin: a 401 has created nothing.
             raise Refusal(
-                NO_PERMISSION, reason="FutureSMS rejects a token that is none of this account's session"
+                SERVICE_UNAVAILABLE, reason="FutureSMS rejects a token that is none of this account's session"
             )
         return session.submit_again(upstream.path, upstream.order, upstream.token)
 

@@ -193,7 +193,7 @@ def test_an_order_with_a_token_of_nobody_is_not_submitted_again(monkeypatch: pyt
         raise AssertionError("submitted")
 
     monkeypatch.setattr(MerchantSession, "submit_again", submit_again)
-    assert code(adapter().response(answered(401, token="somebody-elses"))) == "10005"
+    assert code(adapter().response(answered(401, token="somebody-elses"))) == "10007"
 
 
 def test_a_429_of_futuresms_carries_its_wait() -> None:
