@@ -10,11 +10,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from .authentication import authentication_for
+from .delivery_reports import ledgers
+from .delivery_reports.endpoint import DeliveryReports, Observer
 from .futuresms.merchant import Account
 from .futuresms.session import MerchantSession
 from .futuresms.sessions import session_of
 from .limits import open_limiter
-from .observability import logs
+from .observability import deliveries, logs, requests
 from .observability.exporter import exporter_at
 from .request import Service
 from .settings import Consumer, Settings
@@ -37,6 +39,7 @@ class Integration:
         self.settings = settings_of(config)
         self.authentication = authentication_for(self.settings)
         self.limiter = open_limiter(self.settings.rate_limit)
+        self.reports = _delivery_reports(self.settings)
         self._exporter = exporter_at(self.settings.metrics_listen)
         self._sessions: dict[Account, MerchantSession] = {}
 
@@ -61,6 +64,13 @@ class Integration:
         if session is None:
             session = self._sessions[account] = session_of(account)
         return session
+
+
+def _delivery_reports(settings: Settings) -> DeliveryReports:
+    addresses = settings.delivery_reports.addresses
+    ledger = ledgers.ledger_for(settings.rate_limit) if addresses else ledgers.local
+    observer = Observer(deliveries.reported, deliveries.refused, deliveries.expected, requests.counters.label)
+    return DeliveryReports(addresses, ledger, observer)
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:

@@ -6,10 +6,12 @@ Values in, values out: nothing here knows Kong or greenlets. `handler.py` reads 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from . import retry_after
 from .decision import Forward, Identity, Reply
+from .delivery_reports.address import reference_of
 from .futuresms.answer import Answer
 from .futuresms.merchant import LoginRefused, Unreachable
 from .futuresms.order import Order
@@ -53,6 +55,9 @@ class Adapter:
         record = RequestRecord()
         try:
             request = record.request = Request.read(left)
+            reference = reference_of(request.line)
+            if reference is not None:
+                return self._take_report(request, reference)
             return self._decide(request, find_consumer, record)
         except Exception as failure:  # noqa: BLE001 - the one place where refusals become answers
             return _refused(failure, record)
@@ -91,10 +96,19 @@ class Adapter:
             raise Refusal(NO_PERMISSION, reason="no sender is configured for this 'from'")
         with record.waiting_for_token():
             token = self._integration.session(consumer, request.service).token()
-        order = Order.make(consumer.order, sender_id, message.recipient, message.text)
+        reports = self._integration.reports
+        report_address = partial(reports.address_for, consumer.username, request.id) if reports.on else None
+        order = Order.make(consumer.order, sender_id, message.recipient, message.text, report_address)
         record.forwarded(order)
         headers = {} if self._settings.rate_limit.hide_client_headers else quota
         return Forward(consumer.order.path, order, token, consumer.username, headers, record.identity)
+
+    def _take_report(self, request: Request, reference: str) -> Reply:
+        """A delivery report of FutureSMS: no PBX's call, so neither key nor rate, and none of its errors."""
+        answer = self._integration.reports.answer(
+            request.line, reference, request.body, request.id, request.address
+        )
+        return Reply(answer.status, answer.body, answer.headers)
 
     def _translate(self, upstream: UpstreamAnswer, record: RequestRecord) -> Reply:
         if not upstream.carried:
@@ -111,6 +125,7 @@ class Adapter:
             record.answer = answer
         if answer.is_order:
             record.sent()
+            self._integration.reports.expect(upstream.consumer)
             return Reply(200, sent(answer.order_id))
         error = error_for(answer)
         headers = {"Retry-After": str(retry_after.seconds(wait))} if error is TOO_MANY_REQUESTS else {}

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import trust
+from .delivery_reports.settings import ReportSettings
 from .futuresms.order import OrderForm
 from .limits import Rates
 from .limits.settings import RateLimitSettings, RedisSettings
@@ -89,6 +90,7 @@ class Settings:
     keys: Mapping[bytes, tuple[Consumer, str]] = field(repr=False)
     defaults: Consumer | None
     rate_limit: RateLimitSettings
+    delivery_reports: ReportSettings
     consumer_cache_seconds: float
     log_level: str
     log_format: str
@@ -125,12 +127,17 @@ class _Reading:
         self._compare_with_kongs_patience(rate_limit, consumers.values())
         self._check_redis(rate_limit)
         logging_ = config.get("log") or {}
+        reports = ReportSettings.parse(
+            config.get("delivery_reports") or {}, config.get("order") or {}, consumers
+        )
+        self._warnings += reports.warnings
         return Settings(
             authentication=config.get("authentication", "bearer"),
             consumers=consumers,
             keys=keys,
             defaults=self._defaults(),
             rate_limit=rate_limit,
+            delivery_reports=reports,
             consumer_cache_seconds=float(config.get("consumer_cache_seconds", 5)),
             log_level=logging_.get("level", "info"),
             log_format=logging_.get("format", "text"),

@@ -28,6 +28,7 @@ class Observer(NamedTuple):
 
     reported: Callable[[str, Reference, Report, float, bool], None]
     refused: Callable[[str, str, Reference | None, NoReport], None]
+    expected: Callable[[str], None]
     label: Callable[[str], str]
 
 
@@ -46,18 +47,24 @@ class DeliveryReports:
         self._observer = observer
         self._clock = clock
 
-    def address_for(self, consumer: str, client_order_id: str, request_id: str) -> str | None:
+    def address_for(self, consumer: str, request_id: str, client_order_id: str) -> str | None:
         """The `dlr_address` of an order; None where it is not to have one."""
         if self._addresses is None:
             return None
         return self._addresses.make(consumer, client_order_id, request_id, self._clock())
 
-    def expect(self, consumer: str) -> bool:
-        """FutureSMS has taken an order of a consumer; whether its report is to come here."""
+    @property
+    def on(self) -> bool:
+        """Whether orders ask for reports."""
+        return self._addresses is not None
+
+    def expect(self, consumer: str) -> None:
+        """FutureSMS has taken an order of a consumer: its report is to come, if the order has asked for one."""
         if self._addresses is None or self._addresses.room(consumer) < 0:
-            return False
-        self._ledger.expect(self._observer.label(consumer), self._clock())
-        return True
+            return
+        label = self._observer.label(consumer)
+        self._ledger.expect(label, self._clock())
+        self._observer.expected(label)
 
     def answer(
         self, line: str, reference_text: str, body: bytes | None, request_id: str, address: str

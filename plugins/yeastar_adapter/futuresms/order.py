@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _ID_BYTES = 16
@@ -29,8 +30,18 @@ class Order:
     body: bytes
 
     @classmethod
-    def make(cls, form: OrderForm, sender_id: str, recipient: str, text: str) -> Order:
-        """Write the order for one message; `recipient` goes out exactly as the PBX sent it."""
+    def make(
+        cls,
+        form: OrderForm,
+        sender_id: str,
+        recipient: str,
+        text: str,
+        report_address: Callable[[str], str | None] | None = None,
+    ) -> Order:
+        """Write the order for one message; `recipient` goes out exactly as the PBX sent it.
+
+        `report_address`: the `dlr_address` for a `client_order_id`, in place of the form's.
+        """
         client_order_id = new_client_order_id()
         fields = {
             "phone_number": recipient,
@@ -39,8 +50,9 @@ class Order:
             form.text_field: text,
             "client_order_id": client_order_id,
         }
-        if form.dlr_address:
-            fields["dlr_address"] = form.dlr_address
+        dlr_address = form.dlr_address if report_address is None else report_address(client_order_id)
+        if dlr_address:
+            fields["dlr_address"] = dlr_address
         return cls(client_order_id, _ENCODER.encode(fields).encode())
 
 

@@ -30,6 +30,11 @@ counters = DeliveryCounters()
 _strangers = Strangers(facts={"endpoint": "report"})
 
 
+def expected(label: str) -> None:
+    """FutureSMS has taken an order whose report is to come."""
+    counters.expected[label] += 1
+
+
 def reported(request_id: str, reference: Reference, report: Report, seconds: float, first: bool) -> None:
     """A report has come; a repeated one is logged at debug."""
     counters.repeated += not first

@@ -24,6 +24,7 @@ from ..futuresms.sessions import open_sessions
 from ..futuresms.tokens import AccessTokens
 from ..limits import limiters
 from . import requests as request_records
+from .delivery_metrics import Deliveries
 
 if TYPE_CHECKING:
     from kong_plugin_server.server import Server
@@ -52,6 +53,7 @@ def registry_of(server: Server | None) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Unhurried(Requests()))
     registry.register(_Unhurried(Resources()))
+    registry.register(_Unhurried(Deliveries()))
     if server is not None:
         registry.register(_Unhurried(PluginServer(server)))
     ProcessCollector(registry=registry)

@@ -16,11 +16,13 @@ class Seen:
     def __init__(self):
         self.reports = []
         self.refusals = []
+        self.expected = []
 
     def observer(self):
         return Observer(
             lambda *facts: self.reports.append(facts),
             lambda *facts: self.refusals.append(facts),
+            self.expected.append,
             lambda consumer: consumer,
         )
 
@@ -116,12 +118,13 @@ def test_nothing_of_a_stranger_is_read(call):
 def test_where_reports_are_off_none_is_taken(call, ledger, seen):
     off = DeliveryReports(None, ledger, seen.observer())
     assert call(to=off).status == 404
-    assert off.address_for("acme-manila", ORDER, MESSAGE) is None
-    assert off.expect("acme-manila") is False
+    assert off.address_for("acme-manila", MESSAGE, ORDER) is None
+    off.expect("acme-manila")
+    assert seen.expected == []
 
 
 def test_an_order_carries_an_address_that_its_report_can_come_to(reports, call, seen):
-    address = reports.address_for("acme-manila", ORDER, MESSAGE)
+    address = reports.address_for("acme-manila", MESSAGE, ORDER)
     assert call(reference=address.rpartition("/")[2]).status == 200
     [(_, reference, _, seconds, _)] = seen.reports
     assert reference.client_order_id == ORDER
@@ -130,5 +133,6 @@ def test_an_order_carries_an_address_that_its_report_can_come_to(reports, call, 
 
 def test_no_report_is_expected_of_an_order_that_could_not_carry_an_address(ledger, seen):
     reports = DeliveryReports(ReportAddresses("https://sms.example.com", "s" * 40), ledger, seen.observer())
-    assert reports.expect("x" * 200) is False
-    assert reports.expect("x") is True
+    for consumer in ("x" * 200, "x"):
+        reports.expect(consumer)
+    assert seen.expected == ["x"]
