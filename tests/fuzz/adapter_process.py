@@ -18,7 +18,6 @@ if __name__ == "__main__":
 
 from kong_plugin_server import Limits, PluginSpec, serve
 from yeastar_adapter import __version__
-from yeastar_adapter.call import SIGNATURE
 from yeastar_adapter.handler import Plugin
 from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
 from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
@@ -30,7 +29,7 @@ def main() -> int:
     error_response = (
         SERVICE_UNAVAILABLE.status,
         Refusal(SERVICE_UNAVAILABLE).body,
-        {"Content-Type": "application/json", **SIGNATURE},
+        {"Content-Type": "application/json"},
     )
     return serve(PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, error_response), limits=LIMITS)
 
