@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .counters import ServerCounters
 from .limits import Limits
-from .metrics import Metrics
 from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, NOTIFICATION, REQUEST, decode, decoder
 
 log = logging.getLogger(__name__)
@@ -29,12 +29,12 @@ class Connection:
     """
 
     __slots__ = (
+        "_counters",
         "_decoder",
         "_failed",
         "_fed",
         "_limits",
         "_methods",
-        "_metrics",
         "_on_close",
         "_recv",
         "_send",
@@ -55,7 +55,7 @@ class Connection:
         failed: Failed,
         on_close: Callable[[Connection], object],
         limits: Limits,
-        metrics: Metrics,
+        counters: ServerCounters,
     ) -> None:
         sock.setblocking(False)
         self._socket = sock
@@ -65,7 +65,7 @@ class Connection:
         self._failed = failed
         self._on_close = on_close
         self._limits = limits
-        self._metrics = metrics
+        self._counters = counters
         self._decoder: Any = None
         self._fed = 0
         self._unsent = bytearray()
@@ -135,7 +135,7 @@ class Connection:
         self._refuse("not a request")
 
     def _refuse(self, reason: str) -> None:
-        self._metrics.malformed += 1
+        self._counters.malformed += 1
         log.warning("connection closed: it does not speak MessagePack RPC (%s)", reason)
         self.close()
 

@@ -18,9 +18,9 @@ from typing import Any
 from greenlet import greenlet
 
 from .connection import Connection
+from .counters import Histogram, ServerCounters
 from .instances import Handler, Instance
 from .limits import Limits
-from .metrics import Histogram, Metrics
 from .pdk import EventEnded, Kong, PDKError
 from .plugin_spec import ErrorResponse
 from .rpc import end_of_handler, pdk_call
@@ -121,7 +121,7 @@ class Event(greenlet):  # type: ignore[misc]
         if connection.latest != message_id and events.is_stale(self):
             events.abandon(self)
             raise EventEnded
-        events.metrics.pdk_calls += 1
+        events.counters.pdk_calls += 1
         if not connection.send(answer):
             events.abandon(self)
             raise EventEnded
@@ -154,13 +154,13 @@ class Events:
         self,
         hub: greenlet,
         limits: Limits,
-        metrics: Metrics,
+        counters: ServerCounters,
         error_response: ErrorResponse,
         redact: Callable[[str], str],
     ) -> None:
         self.hub = hub
         self.limits = limits
-        self.metrics = metrics
+        self.counters = counters
         self.kong = Kong()
         self.switch_to_hub: Callable[[], Any] = greenlet.switch.__get__(hub)
         self.now = monotonic() + SWEEP_INTERVAL
@@ -232,7 +232,7 @@ class Events:
 
     def step_error(self, connection: Connection, message_id: Any, arguments: Any) -> None:
         """Raise in a handler what Kong has against its PDK call. Raises UnknownEvent."""
-        self.metrics.pdk_errors += 1
+        self.counters.pdk_errors += 1
         step = arguments[0]
         event = self._taken_up(connection, message_id, step["EventId"])
         if event is not None:
@@ -268,9 +268,9 @@ class Events:
         if self._open.pop(event.id, None) is None:
             return
         event.state = CLOSED
-        durations = self.metrics.durations.get(event.phase)
+        durations = self.counters.durations.get(event.phase)
         if durations is None:
-            durations = self.metrics.durations[event.phase] = Histogram()
+            durations = self.counters.durations[event.phase] = Histogram()
         durations.observe(monotonic() - event.started)
         event.instance.leave()
 
@@ -286,7 +286,7 @@ class Events:
 
     def failed(self, event: Event, failure: BaseException) -> None:
         """The handler raised: log it and answer for it."""
-        self.metrics.failed += 1
+        self.counters.failed += 1
         self._tracebacks += 1
         if self._tracebacks <= MAX_TRACEBACKS:
             log.error("%s handler failed\n%s", event.phase, self._redact(traceback.format_exc()))
@@ -296,7 +296,7 @@ class Events:
 
     def stopped(self, event: Event) -> None:
         """The handler took too long."""
-        self.metrics.timed_out += 1
+        self.counters.timed_out += 1
         log.error("%s handler ended: it kept Kong waiting for more than its limit", event.phase)
         self._answer_last(event)
 
@@ -313,7 +313,7 @@ class Events:
 
     def abandon(self, event: Event) -> None:
         """Kong will not come back for this event."""
-        self.metrics.abandoned += 1
+        self.counters.abandoned += 1
         log.info("%s event abandoned by Kong", event.phase)
         self.close(event)
 

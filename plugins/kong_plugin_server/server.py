@@ -17,11 +17,11 @@ from gevent.event import Event
 from greenlet import greenlet
 
 from .connection import Connection, Method
+from .counters import ServerCounters
 from .events import SWEEP_INTERVAL, EventLoopBlocked, Events, UnknownEvent
 from .instances import Instance, Instances, UnknownInstance
 from .limits import Limits
 from .listener import CannotListen, Listener, connect
-from .metrics import Metrics
 from .pdk import PDKError
 from .plugin_spec import PluginSpec
 from .process_tree import is_nginx_master, nginx_master
@@ -56,12 +56,12 @@ class Server:
         self.spec = spec
         self.takeover = takeover
         self.limits = limits
-        self.metrics = Metrics()
+        self.counters = ServerCounters()
         self.instances = Instances()
         self.connections: set[Connection] = set()
         self._hub = gevent.get_hub()
         self._redact = Redactor()
-        self.events = Events(self._hub, limits, self.metrics, spec.error_response, self._redact)
+        self.events = Events(self._hub, limits, self.counters, spec.error_response, self._redact)
         self._started = time()
         self._last_start = 0.0
         self._last_close = 0.0
@@ -278,7 +278,7 @@ class Server:
                 return
             if sock is None:
                 return
-            self.metrics.accepted_connections += 1
+            self.counters.accepted_connections += 1
             self.connections.add(
                 Connection(
                     sock,
@@ -287,7 +287,7 @@ class Server:
                     self._refuse,
                     self._connection_closed,
                     self.limits,
-                    self.metrics,
+                    self.counters,
                 )
             )
 
@@ -353,14 +353,14 @@ class Server:
         event = arguments[0]
         instance = self.instances.get(event["InstanceId"])
         phase = event["EventName"]
-        counts = self.metrics.events
+        counts = self.counters.events
         handler = instance.handlers.get(phase)
         if handler is not None:
             counts[phase] = counts.get(phase, 0) + 1
             self.events.begin(connection, message_id, instance, phase, handler)
         elif instance.plugin is None:
             counts[phase] = counts.get(phase, 0) + 1
-            self.metrics.failed += 1
+            self.counters.failed += 1
             self.events.refuse(connection, message_id, phase)
         else:
             raise PDKError(f"{self.spec.name} has no handler for phase {phase}")
@@ -382,7 +382,7 @@ class Server:
             with gevent.Timeout(self.limits.handler_timeout):
                 plugin = self.spec.plugin(config)
         except (Exception, gevent.Timeout, EventLoopBlocked) as failure:  # noqa: BLE001 - its requests are answered, whatever it is
-            self.metrics.failed_instances += 1
+            self.counters.failed_instances += 1
             expected = self.spec.configuration_error
             told = (
                 str(failure) if expected and isinstance(failure, expected) else "\n" + traceback.format_exc()
@@ -394,7 +394,7 @@ class Server:
         finally:
             self._starting.discard(connection)
         instance = self.instances.add(config, plugin)
-        self.metrics.started_instances += 1
+        self.counters.started_instances += 1
         self._last_start = instance.started
         log.info("instance #%d started", instance.id)
         connection.send(result(message_id, self._status(instance)))
@@ -444,7 +444,7 @@ class Server:
             "OpenEvents": len(self.events),
             "Handlers": self.events.handlers,
             "Connections": len(self.connections),
-            "PdkCalls": self.metrics.pdk_calls,
+            "PdkCalls": self.counters.pdk_calls,
         }
         connection.send(result(message_id, status))
 

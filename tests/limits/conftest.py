@@ -73,8 +73,8 @@ class Node:
         self.begin(do="idle", seconds=seconds)
         self.end()
 
-    def statistics(self) -> dict[str, Any]:
-        self.begin(do="statistics")
+    def counters(self) -> dict[str, Any]:
+        self.begin(do="counters")
         return self.end()
 
     def resources(self) -> dict[str, int]:
@@ -105,7 +105,7 @@ def until(happened: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def back(node: Node) -> bool:
-    return not node.statistics()["redis_away"]
+    return not node.counters()["redis_away"]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ Takes one command a line on standard input, a JSON object, and answers it with o
                                             "waiting": the one that waits for its turn
     {"do": "ask", "times": 1000}            ask Redis, whatever came of it before, and count what went wrong
     {"do": "idle", "seconds": 60}           as if nobody had asked Redis for so long
-    {"do": "statistics"}  {"do": "resources"}
+    {"do": "counters"}  {"do": "resources"}
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ import psutil  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 from greenlet import greenlet  # noqa: E402
 from yeastar_adapter.limits import (  # noqa: E402
+    LimiterCounters,
     LimiterUnavailable,
     RateLimitSettings,
     Rates,
     RedisSettings,
-    Statistics,
     open_limiter,
 )
 from yeastar_adapter.limits.link import Link, Question  # noqa: E402
@@ -48,7 +48,7 @@ class Node:
     def __init__(self, settings: RateLimitSettings) -> None:
         self.settings = settings
         self.limiter = open_limiter(settings)
-        self.link = Link(settings.redis, Statistics())
+        self.link = Link(settings.redis, LimiterCounters())
 
     def admit(
         self,
@@ -78,7 +78,7 @@ class Node:
         elif kill == "exchange":
             _kill_exchange()
         elif kill == "waiting":
-            while not (self.limiter.statistics.waits and sum(not one.ready() for one in waiting) == 1):
+            while not (self.limiter.counters.waits and sum(not one.ready() for one in waiting) == 1):
                 gevent.sleep(0.001)
             [late] = [one for one in waiting if not one.ready()]
             waiting.remove(late)
@@ -98,8 +98,8 @@ class Node:
         for link in self.limiter._links.values():
             link._used -= seconds
 
-    def statistics(self) -> dict[str, Any]:
-        return asdict(self.limiter.statistics)
+    def counters(self) -> dict[str, Any]:
+        return asdict(self.limiter.counters)
 
     def resources(self) -> dict[str, int]:
         process = psutil.Process()

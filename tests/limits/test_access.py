@@ -39,7 +39,7 @@ def test_a_user_who_may_do_nothing_but_limit(
     settings = {**redis.settings(), "username": "limiter", "password": "hunter2"}
     node = start_node(settings, fault_tolerant=False)
     assert passed(node.admit(times=6, minute=5)) == 5
-    assert node.statistics()["redis_failures"] == 0
+    assert node.counters()["redis_failures"] == 0
 
 
 def test_a_user_who_may_not_even_do_that(
@@ -66,7 +66,7 @@ def test_a_permission_that_is_missing_is_said_once_with_all_that_are_needed(
     settings = {**redis.settings(), "username": "limiter", "password": "hunter2"}
     node = start_node(settings)
     assert passed(node.admit(times=6, minute=5)) == 5
-    assert node.statistics()["fallbacks"] == 6
+    assert node.counters()["fallbacks"] == 6
     assert node.log().count("does not let its user run the limiter") == 1
 
 
@@ -105,7 +105,7 @@ def test_a_server_without_time_counts_by_the_nodes_clock(
         client.script_flush()
     assert passed(node.admit("initech", times=20, minute=5)) == 5
     assert node.log().count("does not tell scripts the time") == 1
-    assert node.statistics()["redis_failures"] == 0
+    assert node.counters()["redis_failures"] == 0
 
 
 def test_another_database(redis: RedisServer, start_node: Callable[..., Node]) -> None:

@@ -78,16 +78,16 @@ def test_every_consumer_is_counted_by_the_node_that_has_its_slot(
         consumer = consumer_of(number)
         assert passed(node.admit(consumer, times=20, minute=5)) == 5
         assert keys(master) == [f"yeastar-adapter:2:{{{consumer}}}"]
-    assert node.statistics()["redis_failures"] == 0
+    assert node.counters()["redis_failures"] == 0
 
 
 def test_a_redirection_is_remembered(masters: list[RedisServer], start_node: Callable[..., Node]) -> None:
     node = start_node(masters[0].settings())
     consumer = consumer_of(1)
     node.admit(consumer, minute=100)
-    before = node.statistics()["redis_round_trips"]
+    before = node.counters()["redis_round_trips"]
     node.admit(consumer, times=10, at_once=False, minute=100)
-    assert node.statistics()["redis_round_trips"] == before + 10
+    assert node.counters()["redis_round_trips"] == before + 10
 
 
 def test_a_slot_that_is_just_being_moved_is_asked_for_at_its_new_place(
@@ -118,7 +118,7 @@ def test_a_slot_that_was_moved_is_found_again(
             name = first.execute_command("CLUSTER MYID")
             client.execute_command("CLUSTER SETSLOT", slot_of(consumer), "NODE", name)
     assert passed(node.admit(consumer, times=20, minute=5)) == 5
-    assert node.statistics()["redis_failures"] == 0
+    assert node.counters()["redis_failures"] == 0
 
 
 def test_while_a_node_is_away_requests_are_counted_locally(
@@ -129,7 +129,7 @@ def test_while_a_node_is_away_requests_are_counted_locally(
     assert passed(node.admit(consumer, times=20, minute=5)) == 5
     masters[1].pause()
     assert passed(node.admit(consumer, times=20, minute=5)) == 5
-    assert node.statistics()["redis_away"]
+    assert node.counters()["redis_away"]
     masters[1].resume()
     until(lambda: back(node))
     assert passed(node.admit(consumer, times=20, minute=6)) == 1

@@ -104,15 +104,15 @@ def test_while_redis_is_away_requests_are_counted_locally(
     assert passed(tolerant.admit(times=2, minute=5)) == 2
     with fault(redis):
         verdicts = tolerant.admit(times=10, minute=5)
-        statistics = tolerant.statistics()
-        assert statistics["redis_away"]
-        assert statistics["fallbacks"] == 10
+        counters = tolerant.counters()
+        assert counters["redis_away"]
+        assert counters["fallbacks"] == 10
         assert passed(verdicts) == 5
     until(lambda: back(tolerant))
     with redis.client() as client:
         client.flushall()
     assert passed(tolerant.admit(times=10, minute=5)) == 5
-    assert tolerant.statistics()["fallbacks"] == 10
+    assert tolerant.counters()["fallbacks"] == 10
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -146,9 +146,9 @@ def test_few_requests_wait_for_a_server_that_hangs(redis: RedisServer, tolerant:
     tolerant.admit(minute=1000)
     redis.pause()
     assert passed(tolerant.admit(times=1000, minute=1000, at_once=False)) == 1000
-    statistics = tolerant.statistics()
-    assert statistics["redis_failures"] == 1
-    assert statistics["fallbacks"] == 1000
+    counters = tolerant.counters()
+    assert counters["redis_failures"] == 1
+    assert counters["fallbacks"] == 1000
     redis.resume()
 
 
@@ -156,7 +156,7 @@ def test_nobody_waits_longer_because_others_wait(redis: RedisServer, tolerant: N
     tolerant.admit(minute=1000)
     redis.pause()
     assert passed(tolerant.admit(times=500, minute=1000)) == 500
-    assert tolerant.statistics()["redis_failures"] <= 500
+    assert tolerant.counters()["redis_failures"] <= 500
     assert tolerant.log().count("\n") == 1
     redis.resume()
 
@@ -253,7 +253,7 @@ def test_a_redis_that_answered_while_the_process_was_busy_is_not_away(
         node.admit(minute=100)
         link.delay_seconds = 0.1
         assert passed(node.admit(times=20, minute=100, busy_seconds=2 * TIMEOUT_MS / 1000)) == 20
-        assert node.statistics()["redis_failures"] == 0
+        assert node.counters()["redis_failures"] == 0
 
 
 def test_an_idle_connection_that_was_dropped_in_silence_is_made_again_and_nobody_notices(
@@ -269,8 +269,8 @@ def test_an_idle_connection_that_was_dropped_in_silence_is_made_again_and_nobody
             assert passed(node.admit(minute=5)) == 1
             assert link.connections == connections
         assert passed(node.admit(times=10, minute=5)) == 1
-        statistics = node.statistics()
-    assert (statistics["redis_failures"], statistics["redis_losses"]) == (0, 0)
+        counters = node.counters()
+    assert (counters["redis_failures"], counters["redis_losses"]) == (0, 0)
     assert "away" not in node.log()
 
 
@@ -294,7 +294,7 @@ def test_a_greenlet_that_is_killed_while_redis_is_asked_holds_up_nobody(
         node.admit(minute=100)
         link.delay_seconds = 0.2
         assert passed(node.admit(times=20, minute=100, kill=kill)) == left
-        assert node.statistics()["redis_failures"] == 0
+        assert node.counters()["redis_failures"] == 0
         assert passed(node.admit(minute=100)) == 1
 
 

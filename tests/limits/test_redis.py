@@ -57,7 +57,7 @@ def test_requests_that_come_early_wait_for_their_turn_on_all_nodes_together(redi
     assert waits[:5] == [0] * 5
     assert len(waits) == 10
     assert all(0 < wait <= 1_000_000 for wait in waits[5:])
-    assert sum(node.statistics()["waits"] for node in nodes) == 5
+    assert sum(node.counters()["waits"] for node in nodes) == 5
 
 
 def test_a_greenlet_that_is_killed_while_it_waits_for_its_turn_has_used_it(node):
@@ -70,7 +70,7 @@ def test_a_greenlet_that_is_killed_while_it_waits_for_its_turn_has_used_it(node)
 def test_nobody_is_held_up_by_one_who_waits_for_his_turn(node):
     node.begin_admitting("acme", 4, second=1, max_wait_seconds=5)
     assert [verdict[0] for verdict in node.end()] == [True] * 4
-    assert node.statistics()["redis_round_trips"] <= 4
+    assert node.counters()["redis_round_trips"] <= 4
 
 
 def test_all_windows_of_a_request_take_one_round_trip(node, redis):
@@ -86,10 +86,10 @@ def test_requests_that_come_while_redis_is_asked_share_the_next_round_trip(redis
     with Link(redis.port) as link:
         node = start_node({**redis.settings(), "port": link.port})
         node.admit(minute=1000)
-        before = node.statistics()
+        before = node.counters()
         link.delay_seconds = 0.05
         assert passed(node.admit(times=100, minute=1000)) == 100
-        after = node.statistics()
+        after = node.counters()
     assert after["redis_requests"] - before["redis_requests"] == 100
     assert after["redis_round_trips"] - before["redis_round_trips"] == 2
     assert after["redis_connections"] == 1
@@ -141,8 +141,8 @@ def test_the_script_is_sent_again_after_a_flush(node, redis):
     with redis.client() as client:
         client.script_flush()
     assert passed(node.admit(times=10, minute=5)) == 3
-    statistics = node.statistics()
-    assert (statistics["script_loads"], statistics["redis_failures"]) == (2, 0)
+    counters = node.counters()
+    assert (counters["script_loads"], counters["redis_failures"]) == (2, 0)
 
 
 def test_a_restarted_server_is_used_at_once(node, redis):
@@ -150,9 +150,9 @@ def test_a_restarted_server_is_used_at_once(node, redis):
     redis.kill()
     redis.start()
     assert passed(node.admit(times=6, minute=5)) == 5
-    statistics = node.statistics()
-    assert (statistics["script_loads"], statistics["redis_failures"]) == (2, 0)
-    assert statistics["redis_connections"] == 2
+    counters = node.counters()
+    assert (counters["script_loads"], counters["redis_failures"]) == (2, 0)
+    assert counters["redis_connections"] == 2
 
 
 def test_a_replica_that_takes_over_knows_the_counts(start_redis, start_node):
@@ -172,7 +172,7 @@ def test_a_connection_that_the_server_closed_is_made_again(node, redis):
     with redis.client() as client:
         client.client_kill_filter(skipme=True, _type="normal")
     assert passed(node.admit(times=6, minute=5)) == 4
-    assert node.statistics()["redis_failures"] == 0
+    assert node.counters()["redis_failures"] == 0
 
 
 def test_what_somebody_else_left_under_a_consumers_key_counts_for_nothing(node, redis):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from weakref import WeakValueDictionary
 
-from .limiter import Limiter, LimiterUnavailable, Statistics
+from .limiter import Limiter, LimiterCounters, LimiterUnavailable
 from .local import LocalLimiter
 from .redis import RedisLimiter
 from .settings import RateLimitSettings, Rates, RedisSettings
@@ -18,11 +18,11 @@ from .window import Verdict
 
 __all__ = [
     "Limiter",
+    "LimiterCounters",
     "LimiterUnavailable",
     "RateLimitSettings",
     "Rates",
     "RedisSettings",
-    "Statistics",
     "Verdict",
     "limiters",
     "open_limiter",

@@ -17,7 +17,7 @@ class LimiterUnavailable(Exception):
 
 
 @dataclass(slots=True)
-class Statistics:
+class LimiterCounters:
     """What one limiter did since it was opened; read by the metrics."""
 
     local_requests: int = 0
@@ -46,7 +46,7 @@ class Statistics:
 class Limiter(Protocol):
     """Decides whether a consumer's request may pass, and when."""
 
-    statistics: Statistics
+    counters: LimiterCounters
 
     def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
         """Count one request under `key`, if all windows of `rates` have room for it within `max_wait_seconds`.

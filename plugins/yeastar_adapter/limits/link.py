@@ -26,7 +26,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from .limiter import Statistics
+from .limiter import LimiterCounters
 from .settings import Rates, RedisSettings
 from .tls import TlsConnection
 from .window import Verdict
@@ -85,8 +85,8 @@ class Link:
     Where a server does not tell scripts the time, this process tells its own.
     """
 
-    def __init__(self, settings: RedisSettings, statistics: Statistics) -> None:
-        self._statistics = statistics
+    def __init__(self, settings: RedisSettings, counters: LimiterCounters) -> None:
+        self._counters = counters
         self._connection = _connection(settings)
         self._connected = False
         self._grace = settings.timeout_ms / 1000 / 4
@@ -166,7 +166,7 @@ class Link:
             self._send(_unanswered(batch))
         if self._script_unknown:
             unknown, self._script_unknown = self._script_unknown, []
-            self._statistics.script_loads += 1
+            self._counters.script_loads += 1
             self._send(unknown, with_script=True)
         if self._time_unknown:
             unknown, self._time_unknown = self._time_unknown, []
@@ -189,14 +189,14 @@ class Link:
         if not self._connected:
             self._connection.connect()
             self._connected = True
-            self._statistics.redis_connections += 1
+            self._counters.redis_connections += 1
         commands = []
         for question in questions:
             if question.asking:
                 commands.append(_ASKING)
             commands.append(self._command(question, with_script))
         self._connection.send_packed_command([b"".join(commands)])
-        self._statistics.redis_round_trips += 1
+        self._counters.redis_round_trips += 1
         self._unread.extend(questions)
         self._read()
 

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .limiter import Statistics, wait_for_turn
+from .limiter import LimiterCounters, wait_for_turn
 from .settings import Rates
 from .window import UNLIMITED, Verdict, Window, admit
 
@@ -32,7 +32,7 @@ class LocalLimiter:
         clock: Callable[[], int] = _monotonic_microseconds,
         wait: Callable[[Verdict], None] = wait_for_turn,
     ) -> None:
-        self.statistics = Statistics()
+        self.counters = LimiterCounters()
         self._clock = clock
         self._wait = wait
         self._consumers: OrderedDict[str, dict[int, Window]] = OrderedDict()
@@ -44,10 +44,10 @@ class LocalLimiter:
     def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
         if not rates.windows:
             return UNLIMITED
-        self.statistics.local_requests += 1
+        self.counters.local_requests += 1
         verdict = self._reserve(key, rates, max_wait_seconds)
         if verdict.wait_microseconds:
-            self.statistics.waits += 1
+            self.counters.waits += 1
             self._wait(verdict)
         return verdict
 

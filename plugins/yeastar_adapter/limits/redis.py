@@ -11,7 +11,7 @@ import gevent
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError
 
-from .limiter import LimiterUnavailable, Statistics, wait_for_turn
+from .limiter import LimiterCounters, LimiterUnavailable, wait_for_turn
 from .link import Answer, Link, Question
 from .local import LocalLimiter
 from .settings import Rates, RedisSettings
@@ -41,7 +41,7 @@ class RedisLimiter:
     """
 
     def __init__(self, settings: RedisSettings, fault_tolerant: bool, local: LocalLimiter) -> None:
-        self.statistics = Statistics()
+        self.counters = LimiterCounters()
         self._settings = settings
         self._fault_tolerant = fault_tolerant
         self._local = local
@@ -52,20 +52,20 @@ class RedisLimiter:
     def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
         if not rates.windows:
             return UNLIMITED
-        if not self.statistics.redis_away:
+        if not self.counters.redis_away:
             name = _PREFIX + f"{{{key}}}"
-            self.statistics.redis_requests += 1
+            self.counters.redis_requests += 1
             answer = self._ask(name, rates, round(max_wait_seconds * 1_000_000))
             if isinstance(answer, Verdict):
                 if answer.wait_microseconds:
-                    self.statistics.waits += 1
+                    self.counters.waits += 1
                     wait_for_turn(answer)
                 return answer
-            self.statistics.redis_failures += 1
+            self.counters.redis_failures += 1
             self._lose(name, answer)
         if not self._fault_tolerant:
             raise LimiterUnavailable(f"Redis {self._address} is away")
-        self.statistics.fallbacks += 1
+        self.counters.fallbacks += 1
         return self._local.admit(key, rates, max_wait_seconds)
 
     @property
@@ -91,16 +91,16 @@ class RedisLimiter:
         link = self._links.get(node)
         if link is None:
             host, port = node
-            link = self._links[node] = Link(replace(self._settings, host=host, port=port), self.statistics)
+            link = self._links[node] = Link(replace(self._settings, host=host, port=port), self.counters)
         return link
 
     def _lose(self, key: str, error: Exception) -> None:
         # The address that was configured knows who has taken over from a node that failed.
         self._owners.clear()
-        if self.statistics.redis_away:
+        if self.counters.redis_away:
             return
-        self.statistics.redis_away = True
-        self.statistics.redis_losses += 1
+        self.counters.redis_away = True
+        self.counters.redis_losses += 1
         meanwhile = "counted in this process alone" if self._fault_tolerant else "refused"
         if _is_forbidden(error):
             log.warning(
@@ -125,7 +125,7 @@ class RedisLimiter:
         if not isinstance(self._ask(key, _PROBE_RATES), Verdict):
             self._owners.clear()
             return False
-        self.statistics.redis_away = False
+        self.counters.redis_away = False
         log.warning(
             "Redis %s is back after %.1f s: requests are counted there",
             self._address,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from kong_plugin_server.metrics import Histogram
+from kong_plugin_server.counters import Histogram
 
 CONSUMERS = 1000
 """So many consumers are counted by name."""

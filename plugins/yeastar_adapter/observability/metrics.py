@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import gevent
-from kong_plugin_server.metrics import Histogram
+from kong_plugin_server.counters import Histogram
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -33,7 +33,7 @@ _PREFIX = "yeastar_adapter_"
 
 _SAMPLES_AT_ONCE = 100
 
-# Metric, field of `limits.Statistics`, documentation.
+# Metric, field of `limits.LimiterCounters`, documentation.
 _REDIS = (
     ("redis_losses", "redis_losses", "How often Redis went away."),
     (
@@ -151,15 +151,15 @@ class Resources(Collector):
         yield from self._sessions()
 
     def _limiters(self) -> Iterator[Metric]:
-        statistics = [limiter.statistics for limiter in limiters()]
+        counters = [limiter.counters for limiter in limiters()]
 
         def total(name: str) -> int:
-            return sum(getattr(one, name) for one in statistics)
+            return sum(getattr(one, name) for one in counters)
 
         requests = {"local": total("local_requests"), "redis": total("redis_requests")}
         yield _counter("limiter_requests", "Requests counted, by where.", requests, "counted_in")
-        if len(statistics) > 1:  # the first one is local
-            away = any(one.redis_away for one in statistics)
+        if len(counters) > 1:  # the first one is local
+            away = any(one.redis_away for one in counters)
             yield _gauge(
                 "redis_up", "Whether the limiter's Redis answers (0: one of them does not).", not away
             )
@@ -205,7 +205,7 @@ class PluginServer(Collector):
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
-        server, of_server = self._server, self._server.metrics
+        server, of_server = self._server, self._server.counters
         versions = {(__version__, platform.python_version()): 1}
         yield _gauge("build_info", "The plugin's version, and Python's.", versions, "version", "python")
         yield _counter("events", "Events of Kong that were handled.", of_server.events, "phase")

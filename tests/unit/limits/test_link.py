@@ -5,7 +5,7 @@ import time
 import gevent
 import pytest
 from redis.exceptions import BusyLoadingError, TimeoutError
-from yeastar_adapter.limits import Rates, RedisSettings, Statistics, link
+from yeastar_adapter.limits import LimiterCounters, Rates, RedisSettings, link
 from yeastar_adapter.limits.link import Link, Question
 
 
@@ -47,7 +47,7 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> DeafConnection:
 
 
 def test_a_server_that_failed_is_not_tried_again_for_those_who_waited_meanwhile(deaf: DeafConnection) -> None:
-    asked = Link(RedisSettings(timeout_ms=50), Statistics())
+    asked = Link(RedisSettings(timeout_ms=50), LimiterCounters())
     questions = [Question("key", Rates(second=1), 0, time.monotonic() + 0.05) for _ in range(5)]
     waiting = [gevent.spawn(asked.ask, question) for question in questions]
     gevent.joinall(waiting)
@@ -56,7 +56,7 @@ def test_a_server_that_failed_is_not_tried_again_for_those_who_waited_meanwhile(
 
 
 def test_after_a_failure_the_next_question_tries_again(deaf: DeafConnection) -> None:
-    asked = Link(RedisSettings(timeout_ms=20), Statistics())
+    asked = Link(RedisSettings(timeout_ms=20), LimiterCounters())
     for attempt in (1, 2):
         answer = asked.ask(Question("key", Rates(second=1), 0, time.monotonic() + 0.02))
         assert isinstance(answer, TimeoutError)
@@ -65,7 +65,7 @@ def test_after_a_failure_the_next_question_tries_again(deaf: DeafConnection) -> 
 
 def test_a_server_that_is_loading_its_data_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "_connection", lambda settings: LoadingConnection())
-    asked = Link(RedisSettings(), Statistics())
+    asked = Link(RedisSettings(), LimiterCounters())
     for _ in range(3):
         answer = asked.ask(Question("key", Rates(second=1), 0, time.monotonic() + 5))
         assert isinstance(answer, BusyLoadingError)

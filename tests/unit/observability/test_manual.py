@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from kong_plugin_server.metrics import Metrics
+from kong_plugin_server.counters import ServerCounters
 from yeastar_adapter.limits import RateLimitSettings, RedisSettings, open_limiter
 from yeastar_adapter.observability import requests as outcomes
 from yeastar_adapter.observability.metrics import registry_of
@@ -27,13 +27,13 @@ def section(title: str) -> str:
 
 def test_the_metrics_of_the_manual_are_those_that_are_exported() -> None:
     limiter = open_limiter(RateLimitSettings(policy="redis", redis=RedisSettings(host="redis.invalid")))
-    server = SimpleNamespace(metrics=Metrics(), events=[], instances=[], connections=[])
+    server = SimpleNamespace(counters=ServerCounters(), events=[], instances=[], connections=[])
     exported = {
         metric.name.removeprefix("yeastar_adapter_") + ("_total" if metric.type == "counter" else "")
         for metric in registry_of(server).collect()  # type: ignore[arg-type]
         if metric.name.startswith("yeastar_adapter_")
     }
-    assert limiter.statistics.redis_away is False
+    assert limiter.counters.redis_away is False
     assert {row["name"] for row in ROW.finditer(section("Metrics of the adapter"))} == exported
 
 

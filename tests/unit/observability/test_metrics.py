@@ -7,7 +7,7 @@ from typing import Any
 
 import gevent
 import pytest
-from kong_plugin_server.metrics import Histogram, Metrics
+from kong_plugin_server.counters import Histogram, ServerCounters
 from prometheus_client import CollectorRegistry, generate_latest
 from yeastar_adapter import __version__
 from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Tokens
@@ -80,8 +80,8 @@ def test_a_redis_that_is_away_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     limiter = open_limiter(settings)
     monkeypatch.setattr(metrics, "limiters", lambda: [local, limiter])
     assert value(exported(), "redis_up") == 1
-    limiter.statistics.redis_away = True
-    limiter.statistics.fallbacks = 7
+    limiter.counters.redis_away = True
+    limiter.counters.fallbacks = 7
     text = exported()
     assert value(text, "redis_up") == 0
     assert value(text, "redis_fallbacks_total") == 7
@@ -138,10 +138,10 @@ def test_a_session_that_is_refused_is_paused_until_the_next_attempt(monkeypatch:
 
 
 def plugin_server(**changes: Any) -> Any:
-    metrics = Metrics()
+    counters = ServerCounters()
     for name, changed in changes.items():
-        setattr(metrics, name, changed)
-    return SimpleNamespace(metrics=metrics, events=[1, 2], instances=[1], connections=[])
+        setattr(counters, name, changed)
+    return SimpleNamespace(counters=counters, events=[1, 2], instances=[1], connections=[])
 
 
 def test_the_plugin_server_shows_its_events_and_calls() -> None:

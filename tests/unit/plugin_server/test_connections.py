@@ -11,7 +11,7 @@ import msgpack
 import pytest
 from kong_plugin_server import Limits
 from kong_plugin_server.connection import Connection
-from kong_plugin_server.metrics import Metrics
+from kong_plugin_server.counters import ServerCounters
 
 from .conftest import PluginProcess, eventually
 from .rpc_client import ConnectionClosed, asked
@@ -138,7 +138,7 @@ def test_a_connection_with_something_to_read_is_not_silent() -> None:
     with kongs:
         sock = _socket.socket(fileno=ours.detach())
         connection = Connection(
-            sock, gevent.get_hub().loop, {}, lambda *_: None, lambda _: None, Limits(), Metrics()
+            sock, gevent.get_hub().loop, {}, lambda *_: None, lambda _: None, Limits(), ServerCounters()
         )
         assert connection.is_silent
         kongs.send(STATUS)

@@ -23,7 +23,7 @@ class Histogram:
         self.seconds += seconds
 
 
-class Metrics:
+class ServerCounters:
     """Running totals since the process started; plain attributes, read at any time."""
 
     __slots__ = (
