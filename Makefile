@@ -84,6 +84,10 @@ soak: $(VENV)/.ready ## an hour: 100 000 requests cut off, 100 000 cases of anyt
 	@FUZZ=long $(bin)/python -m pytest -p no:logging tests/fuzz tests/faults/test_raising.py
 	@$(bin)/python -m pytest -m soak -s tests/faults
 
+.PHONY: mutants
+mutants: $(VENV)/.ready ## break each security-relevant line in turn: does a test notice? some minutes
+	@$(bin)/python -m tests.mutation
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

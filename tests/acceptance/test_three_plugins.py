@@ -179,6 +179,31 @@ def test_what_a_plugin_between_does_to_the_request_does_not_reach_futuresms(
     assert (order["phone_number"], order["var"]) == (TO, TEXT)
 
 
+def test_a_plugin_between_sees_neither_key_nor_text(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    look = """
+      kong.response.set_header("X-Key", kong.request.get_header("Authorization") or "none")
+      local text = (kong.request.get_raw_body() or ""):gsub("^%s*$", "none")
+      kong.response.set_header("X-Text", text)
+    """
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [look]}})
+    gateway.load(kong_yml)
+    answer = pbx.send(to=TO, text=TEXT)
+    assert answer.status == 200
+    assert (answer.headers["x-key"], answer.headers["x-text"]) == ("none", "none")
+
+
+def test_an_answer_that_is_signed_by_another_plugin_is_not_taken_for_the_adapters(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    forged = """kong.response.exit(200, '{"data": {"id": "forged"}}', {["X-Yeastar-Adapter"] = "1"})"""
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [forged]}})
+    gateway.load(kong_yml)
+    assert pbx.send().code == "10007"
+    assert stub.orders() == []
+
+
 def of_the_team(kong_yml: KongYml) -> None:
     """Global functions of a team's own, which leave a header each."""
     for name in ("pre-function", "post-function"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from yeastar_adapter.delivery_reports.address import PATH, Reference, ReportAddresses, reference_of
 
@@ -28,6 +30,15 @@ def test_every_character_of_a_reference_counts(addresses, reference_text):
     for index in range(len(reference_text) - 1):
         other = "A" if reference_text[index] != "A" else "B"
         assert addresses.read(reference_text[:index] + other + reference_text[index + 1 :]) is None
+
+
+def test_a_mac_is_compared_in_constant_time(addresses, reference_text, monkeypatch):
+    compared = []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((a, b)) or compare(a, b))
+    assert addresses.read(reference_text) is not None
+    assert addresses.read("A" * len(reference_text)) is None
+    assert [len(a) == len(b) >= 16 for a, b in compared] == [True, True]
 
 
 @pytest.mark.parametrize("text", ["", "A", "AAAA", "x" * 80, "é" * 80, "A" * 100_000, "=" * 72])
