@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,10 +68,14 @@ def test_those_who_come_early_get_their_turn_and_no_more(
 ) -> None:
     limited.limit(second=3, minute=180)
     gateway.load(limited)
+    started = time.monotonic()
     answers = at_once(pbx, 20)
-    # Three at once, and three a second later; the rest would have to wait for longer than a second.
-    assert sorted(answer.status for answer in answers) == [200] * 6 + [429] * 14
-    assert len(stub.orders()) == 6
+    seconds_late = int((time.monotonic() - started) / 0.999) - 1
+    # Three at once, and three a second later; the rest would have to wait for longer than a second. A busy machine that
+    # takes more than a second to bring them all lets three pass for each second more.
+    sent = len(stub.orders())
+    assert 6 <= sent <= 6 + 3 * seconds_late
+    assert sorted(answer.status for answer in answers) == [200] * sent + [429] * (20 - sent)
     assert {answer.headers["retry-after"] for answer in answers if answer.status == 429} <= {"1", "2"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from copy import deepcopy
 
 import pytest
@@ -50,14 +51,17 @@ def test_requests_that_come_early_wait_for_their_turn_on_all_nodes_together(redi
     nodes = [start_node(redis.settings()) for _ in range(2)]
     for node in nodes:
         node.admit("somebody else", minute=1)
+    started = time.monotonic()
     for node in nodes:
         node.begin_admitting("acme", 20, second=5, max_wait_seconds=1)
     verdicts = [verdict for node in nodes for verdict in node.end()]
+    seconds_late = int((time.monotonic() - started) / 0.999) - 1
     waits = sorted(verdict[6] for verdict in verdicts if verdict[0])
+    # Five at once and five a second later; five for each second more that a busy machine takes to bring them all.
+    assert 10 <= len(waits) <= 10 + 5 * seconds_late
     assert waits[:5] == [0] * 5
-    assert len(waits) == 10
-    assert all(0 < wait <= 1_000_000 for wait in waits[5:])
-    assert sum(node.counters()["waits"] for node in nodes) == 5
+    assert waits[-1] <= 1_000_000
+    assert sum(node.counters()["waits"] for node in nodes) == sum(wait > 0 for wait in waits) >= 5
 
 
 def test_a_greenlet_that_is_killed_while_it_waits_for_its_turn_has_used_it(node):
