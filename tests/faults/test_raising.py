@@ -323,7 +323,7 @@ def adapter_worker(adapter: Adapter) -> Worker:
 def test_a_pbx_is_told_10007_and_nothing_was_sent(
     start_gateway: Any, kong_yml: KongYml, stub: StubServer, pbx_at: Callable[..., Pbx]
 ) -> None:
-    """The same through a gateway: Kong, reader and guard do what the plugin's last resort expects of them."""
+    """The same through a gateway: Kong, reader and guard do what the plugin's error response expects of them."""
     kong_yml.limit(day=1_000_000)
     gateway = start_gateway(
         kong_yml, plugin_command=f"{sys.executable} {ROOT / 'tests/faults/raising_adapter.py'}", workers=1

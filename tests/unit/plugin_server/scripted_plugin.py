@@ -31,7 +31,7 @@ import gevent
 from kong_pdk.exception import PDKException
 from kong_plugin_server import Limits, PluginSpec, serve
 
-LAST_RESORT = (500, '{"errors": [{"code": "10007"}]}', {"Content-Type": "application/json"})
+ERROR_RESPONSE = (500, '{"errors": [{"code": "10007"}]}', {"Content-Type": "application/json"})
 SCHEMA = [{"journal": {"type": "string"}}]
 
 
@@ -225,7 +225,7 @@ def main() -> int:
     if "TEST_SIGNAL_AT" in os.environ:
         step, number = os.environ["TEST_SIGNAL_AT"].split(":")
         signal_itself(step, int(number), sys.argv[sys.argv.index("-p") + 1])
-    spec = PluginSpec(Plugin, "scripted", "1.2.3", 1000, SCHEMA, LAST_RESORT)
+    spec = PluginSpec(Plugin, "scripted", "1.2.3", 1000, SCHEMA, ERROR_RESPONSE)
     limits = Limits(**json.loads(os.environ.get("TEST_LIMITS", "{}")))
     return serve(spec, limits=limits)
 

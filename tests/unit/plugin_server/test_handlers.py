@@ -12,13 +12,13 @@ import pytest
 
 from .conftest import PluginProcess, eventually
 from .rpc_client import PATIENCE, RpcError, asked
-from .scripted_plugin import LAST_RESORT
+from .scripted_plugin import ERROR_RESPONSE
 
 Serve = Callable[..., PluginProcess]
 
 
-def assert_last_resort(answer: object) -> None:
-    assert asked(answer) == ("kong.response.exit", list(LAST_RESORT))
+def assert_error_response(answer: object) -> None:
+    assert asked(answer) == ("kong.response.exit", list(ERROR_RESPONSE))
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def assert_last_resort(answer: object) -> None:
 )
 def test_a_handler_that_raises_is_answered_for(server: PluginProcess, behaviour: str) -> None:
     worker, instance = server.start(behaviour)
-    assert_last_resort(worker.begin(instance))
-    assert_last_resort(worker.begin(instance))
+    assert_error_response(worker.begin(instance))
+    assert_error_response(worker.begin(instance))
     other, nothing = server.start("nothing")
     assert other.begin(nothing)["Data"] == "ret"
 
@@ -35,7 +35,7 @@ def test_a_handler_that_raises_is_answered_for(server: PluginProcess, behaviour:
 def test_a_handler_that_raises_after_a_call_is_answered_for_and_closed(server: PluginProcess) -> None:
     worker, instance = server.start("raises after a call")
     last = worker.step(worker.begin(instance), "x")
-    assert_last_resort(last)
+    assert_error_response(last)
     with pytest.raises(RpcError, match="not found"):
         worker.step(last)
 
@@ -52,7 +52,7 @@ def test_the_traceback_is_logged_and_no_secret(server: PluginProcess) -> None:
 def test_a_handler_that_fails_each_time_does_not_flood_the_log(server: PluginProcess) -> None:
     worker, instance = server.start("raises first")
     for _ in range(500):
-        assert_last_resort(worker.begin(instance))
+        assert_error_response(worker.begin(instance))
     eventually(lambda: server.log.count("handler failed") == 500)
     assert 0 < server.log.count("Traceback") < 500
 
@@ -79,8 +79,8 @@ def test_error_ends_the_event_as_exit_does(server: PluginProcess) -> None:
 def test_an_instance_that_cannot_be_made_answers_every_event(serve: Serve, behaviour: str) -> None:
     server = serve(handler_timeout=0.3)
     worker, instance = server.start("nothing", constructor=behaviour, api_key="ystr_secret_key_0123456789")
-    assert_last_resort(worker.begin(instance))
-    assert_last_resort(worker.begin(instance, "response"))
+    assert_error_response(worker.begin(instance))
+    assert_error_response(worker.begin(instance, "response"))
     assert worker.begin(instance, "log")["Data"] == "ret"
     assert server.log.count("could not be started") == 1
     assert "ystr_secret_key_0123456789" not in server.log
@@ -113,14 +113,14 @@ def test_a_handler_that_waits_holds_up_nobody(server: PluginProcess) -> None:
 def test_a_handler_that_never_returns_is_ended_and_answered_for(serve: Serve) -> None:
     server = serve(handler_timeout=0.3)
     worker, instance = server.start("waits")
-    assert_last_resort(worker.begin(instance))
+    assert_error_response(worker.begin(instance))
     server.wait_for_note("unwound")
 
 
 def test_a_handler_that_waits_while_it_is_unwound_is_let_to(serve: Serve) -> None:
     server = serve(handler_timeout=0.3)
     worker, instance = server.start("waits when unwound")
-    assert_last_resort(worker.begin(instance))
+    assert_error_response(worker.begin(instance))
     server.wait_for_note("unwound")
 
 
@@ -201,7 +201,7 @@ def test_a_pdk_call_from_another_greenlet_is_an_error_there(server: PluginProces
 def test_code_that_spins_is_interrupted_and_answered_for(serve: Serve) -> None:
     server = serve(max_blocking_time=1)
     worker, instance = server.start("spins")
-    assert_last_resort(worker.begin(instance))
+    assert_error_response(worker.begin(instance))
     server.wait_for_log("in spins")
     other, nothing = server.start("nothing")
     assert other.begin(nothing)["Data"] == "ret"

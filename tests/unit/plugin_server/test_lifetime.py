@@ -41,8 +41,8 @@ def test_sigterm_does_not_wait_for_ever(serve: Serve) -> None:
     server = serve(graceful_shutdown_timeout=0.3)
     worker, instance = server.start("waits")
     running = worker.send("plugin.HandleEvent", {"InstanceId": instance, "EventName": "access"})
-    other, parked = server.start("calls")
-    other.begin(parked)
+    other, waiting = server.start("calls")
+    other.begin(waiting)
     server.process.terminate()
     assert asked(worker.answer_to(running))[1][0] == 500
     assert server.process.wait(PATIENCE) == 0
@@ -64,17 +64,17 @@ def test_a_second_server_takes_the_path_over_and_the_first_serves_its_connection
 ) -> None:
     worker, instance = server.start("calls")
     first = worker.begin(instance)
-    successor = launch()
-    successor.wait_for_log("serves at")
-    assert successor.status()["Pid"] == successor.process.pid
+    new = launch()
+    new.wait_for_log("serves at")
+    assert new.status()["Pid"] == new.process.pid
     last = worker.step(worker.step(first, "A"), "B")
     assert asked(last)[1] == [200, "A", {"b": "B"}]
     assert asked(worker.begin(instance)) == ("kong.request.get_header", ["a"])
     server.process.terminate()
     worker.close()
-    assert successor.status()["Pid"] == successor.process.pid
+    assert new.status()["Pid"] == new.process.pid
     server.process.wait(PATIENCE)
-    assert successor.status()["Pid"] == successor.process.pid
+    assert new.status()["Pid"] == new.process.pid
 
 
 def test_a_step_that_reaches_the_second_server_is_sent_on_to_the_first(

@@ -185,9 +185,9 @@ def test_ids_do_not_come_again_after_a_restart(server: PluginProcess, launch: An
     event = worker.begin(instance)["EventId"]
     server.process.kill()
     server.process.wait()
-    successor = launch()
-    successor.wait_for_log("serves at")
-    again, other = successor.start("calls")
+    new = launch()
+    new.wait_for_log("serves at")
+    again, other = new.start("calls")
     assert other != instance
     assert again.begin(other)["EventId"] != event
     assert max(instance, other, event) < 2**53
