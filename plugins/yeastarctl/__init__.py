@@ -7,6 +7,7 @@ from . import exits, key
 from .check import command as check
 from .doctor.command import doctor
 from .lua_path import lua_path
+from .order.command import order
 from .send import send
 from .verify import verify
 
@@ -22,4 +23,5 @@ main.add_command(check.group)
 main.add_command(lua_path)
 main.add_command(verify)
 main.add_command(send)
+main.add_command(order)
 main.add_command(doctor)

@@ -38,24 +38,34 @@ class Configured:
                 found.append(RedisSettings(**self._record(limit.get("redis"), _REDIS)))
         return list(dict.fromkeys(found))
 
-    def accounts(self) -> list[Account]:
-        """The Merchant accounts that have an address, a user name and a password."""
+    def accounts(self, consumer: str | None = None) -> list[Account]:
+        """The Merchant accounts that have an address, a user name and a password; of one consumer, if it is named."""
         found = [
-            Account(address.rstrip("/"), merchant["username"], merchant["password"])
+            Account(
+                address.rstrip("/"),
+                merchant["username"],
+                merchant["password"],
+                ca_certificates=merchant.get("ca_certificates"),
+            )
             for adapter in self._adapters
-            for merchant in self._merchants(adapter)
+            for merchant in self._merchants(adapter, consumer)
             if merchant.get("username") and merchant.get("password")
             for address in [merchant.get("base_url") or self._service_address(adapter)]
             if address
         ]
         return list(dict.fromkeys(found))
 
-    def _merchants(self, adapter: Plugin) -> Iterator[dict[str, Any]]:
+    def _merchants(self, adapter: Plugin, consumer: str | None) -> Iterator[dict[str, Any]]:
         common = self._record(adapter.config.get("merchant"), _MERCHANT)
-        entries = [entry for entry in adapter.config.each("consumers") if not entry.is_false("enabled")]
+        entries = adapter.config.each("consumers")
+        if consumer is None:
+            entries = [entry for entry in entries if not entry.is_false("enabled")]
+        else:
+            entries = [entry for entry in entries if entry.text("username") == consumer]
         for entry in entries:
             yield {**common, **self._record(entry.get("merchant"), _MERCHANT)}
-        if not entries:
+        whose = adapter.consumer.node.text("username") if adapter.consumer else None
+        if not entries and consumer in (None, whose):
             yield common
 
     def _service_address(self, adapter: Plugin) -> str | None:
@@ -82,4 +92,4 @@ class Configured:
 
 
 _REDIS = frozenset(field.name for field in fields(RedisSettings))
-_MERCHANT = frozenset({"username", "password", "base_url"})
+_MERCHANT = frozenset({"username", "password", "base_url", "ca_certificates"})

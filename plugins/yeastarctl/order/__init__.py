@@ -1,0 +1,1 @@
+"""`yeastarctl order`: what became of a message."""
