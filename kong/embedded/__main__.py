@@ -18,11 +18,11 @@ from kong_declarative.plugin_catalogue import PluginDefinition
 
 from kong.embedded.conf import GatewaySettings, load_settings
 from kong.embedded.gateway import ExternalServer, Gateway, ListenError, external_servers
+from kong.embedded.http.tls import CertificateError
 from kong.embedded.log import Log
-from kong.embedded.lua_plugins import LuaPluginError
-from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
+from kong.embedded.plugins.lua_plugins import LuaPluginError
+from kong.embedded.plugins.plugin_server import PluginServerDefinition, PluginServerError, dump
 from kong.embedded.substitution import StandIns
-from kong.embedded.tls import CertificateError
 
 DEFAULT_COMMANDS: dict[str, tuple[str, ...]] = {"yeastar-adapter": (sys.executable, "-m", "yeastar_adapter")}
 

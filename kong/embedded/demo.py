@@ -25,10 +25,10 @@ from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 from yeastarctl.check.checker import check_files
 from yeastarctl.check.command import summary
 
-from kong.embedded import lua_plugins
 from kong.embedded.child import Child, ChildError, die_with_parent
-from kong.embedded.lua_plugins import LuaPluginError
-from kong.embedded.plugin_server import PluginServerDefinition, PluginServerError, dump
+from kong.embedded.plugins import lua_plugins
+from kong.embedded.plugins.lua_plugins import LuaPluginError
+from kong.embedded.plugins.plugin_server import PluginServerDefinition, PluginServerError, dump
 from kong.embedded.redis_server import RedisNotFoundError, start_redis
 from kong.embedded.substitution import PLUGIN, Declaration, DemoError, StandIns, Substitution
 

@@ -16,16 +16,17 @@ from kong_declarative import bundled_schemas
 from kong_declarative.configuration import Configuration, Store
 from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
-from kong.embedded import lua_plugins
-from kong.embedded.admin import create_admin
-from kong.embedded.bundled.prometheus import metrics
+from kong.embedded.admin_api.api import create_admin
 from kong.embedded.conf import GatewaySettings
+from kong.embedded.http.connection import ClientConnection
+from kong.embedded.http.tls import HANDSHAKE_SECONDS, CertificateError, ServerCertificates
 from kong.embedded.log import Log
-from kong.embedded.plugin_server import PluginServer, PluginServerDefinition
-from kong.embedded.router import Router
-from kong.embedded.server import ClientConnection
-from kong.embedded.tls import HANDSHAKE_SECONDS, CertificateError, ServerCertificates
-from kong.embedded.worker import Worker
+from kong.embedded.plugins import lua_plugins
+from kong.embedded.plugins.bundled.prometheus import metrics
+from kong.embedded.plugins.plugin_server import PluginServer, PluginServerDefinition
+from kong.embedded.runloop import handler
+from kong.embedded.runloop.router import Router
+from kong.embedded.runloop.worker import Worker
 
 DRAIN_SECONDS = 5.0
 
@@ -282,7 +283,7 @@ class Gateway:
             else:
                 generation.clients.add(connection)
 
-        return ClientConnection(next(generation.turn), opened, generation.clients.discard)
+        return ClientConnection(next(generation.turn), handler.serve, opened, generation.clients.discard)
 
 
 def external_servers(

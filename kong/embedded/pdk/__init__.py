@@ -1,4 +1,7 @@
-"""Kong's plugin development kit: every function under its Kong name, with Kong's checks and errors."""
+"""Kong's plugin development kit: every function under its Kong name, with Kong's checks and errors.
+
+Stands for kong/pdk; `ngx` and `variables` are the part of lua-nginx-module that Lua code of a plugin may use.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from kong.embedded import phases
-from kong.embedded.exchange import Exchange
+from kong.embedded.http.exchange import Exchange
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError
 from kong.embedded.values import is_string, is_table, narrow, text, widen

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kong.embedded import phases, variables
-from kong.embedded.exchange import Exchange, now_ms
+from kong.embedded import phases
+from kong.embedded.http.exchange import Exchange, now_ms
+from kong.embedded.pdk import variables
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.pdk.request import decode_args
 from kong.embedded.phases import LuaError

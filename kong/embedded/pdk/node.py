@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from kong.embedded import phases, variables
-from kong.embedded.exchange import Exchange
+from kong.embedded import phases
+from kong.embedded.http.exchange import Exchange
+from kong.embedded.pdk import variables
 from kong.embedded.pdk.client import AUTHENTICATED
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError

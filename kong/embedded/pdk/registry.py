@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kong.embedded.exchange import Exchange
+from kong.embedded.http.exchange import Exchange
 from kong.embedded.phases import refuse
 
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from kong_declarative.request_path import normalise
 
 from kong.embedded import phases
-from kong.embedded.exchange import Exchange
+from kong.embedded.http.exchange import Exchange
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError
 from kong.embedded.values import Array, from_json, is_number, is_string, is_table, octets, text

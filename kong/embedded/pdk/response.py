@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kong.embedded import errors, phases
-from kong.embedded.exchange import Exchange
+from kong.embedded import phases
+from kong.embedded.http import errors
+from kong.embedded.http.exchange import Exchange
 from kong.embedded.pdk import header_values
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.pdk.request import limited

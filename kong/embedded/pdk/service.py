@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kong.embedded import phases
-from kong.embedded.exchange import Exchange
+from kong.embedded.http.exchange import Exchange
 from kong.embedded.pdk import header_values
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.pdk.request import decode_args, first, limited

@@ -14,7 +14,7 @@ from kong_declarative.configuration import Configuration, Store
 from kong_declarative.entities import Route
 from kong_declarative.plugin_catalogue import PluginCatalogue
 
-from kong.embedded.admin import create_admin
+from kong.embedded.admin_api.api import create_admin
 
 KONG_YML = """\
 _format_version: "3.0"

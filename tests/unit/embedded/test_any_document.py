@@ -12,7 +12,7 @@ from kong_declarative.configuration_error import ConfigurationError, lua_literal
 from kong_declarative.flattened_errors import flattened_errors
 from kong_declarative.plugin_catalogue import PluginCatalogue
 
-from kong.embedded.router import Router
+from kong.embedded.runloop.router import Router
 
 _KINDS = tuple(core_schemas.KINDS)
 _FIELDS = {

@@ -13,10 +13,10 @@ from kong_declarative import declarative
 from kong_declarative.configuration_error import ConfigurationError
 from kong_declarative.plugin_catalogue import PluginCatalogue
 
-from kong.embedded import lua_plugins, rpc
-from kong.embedded.exchange import Exchange
-from kong.embedded.lua import Lua
-from kong.embedded.lua_plugins import LuaPluginError
+from kong.embedded.http.exchange import Exchange
+from kong.embedded.plugins import lua_plugins, rpc
+from kong.embedded.plugins.lua import Lua
+from kong.embedded.plugins.lua_plugins import LuaPluginError
 from tests.fidelity.recording import ReplayGateway, read_answer
 from tests.fidelity.upstream import Upstream
 

@@ -9,7 +9,7 @@ import pytest
 from kong_declarative import declarative
 from kong_declarative.plugin_catalogue import PluginCatalogue
 
-from kong.embedded.router import Match, Router
+from kong.embedded.runloop.router import Match, Router
 
 
 @pytest.fixture

@@ -1,0 +1,359 @@
+"""Kong's Admin API, as far as this project's tools and tests use it.
+
+It is that of a Kong without a database: entities can be read, and the configuration can be replaced as a whole. With
+`database = postgres` it stands in for one that has a database and is filled by creating entities, and no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import socket
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from kong_declarative import declarative, yaml_document
+from kong_declarative.bundled_schemas import VERSION
+from kong_declarative.configuration import Configuration, Store
+from kong_declarative.configuration_error import ConfigurationError
+from kong_declarative.entities import Entity
+from kong_declarative.flattened_errors import flattened_errors
+from kong_declarative.yaml_document import Document
+from ruamel.yaml import YAML
+
+from kong.embedded.admin_api import errors as admin_error
+from kong.embedded.admin_api.draft import Draft, is_uuid, select
+from kong.embedded.admin_api.errors import AdminError, method_not_allowed, not_found, unsupported
+
+# The largest body, as Kong's Admin API has it.
+_LARGEST_BODY = 10 * 1024 * 1024
+_PAGE, _LARGEST_PAGE = 100, 1000
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def create_admin(
+    store: Store,
+    *,
+    node_id: str | None = None,
+    database: bool = False,
+    adapt: Callable[[Any], None] | None = None,
+) -> web.Application:
+    """An application that reads and changes `store`; with `database` it creates single entities too.
+
+    `adapt` may change a posted configuration before it is read.
+    """
+    application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors])
+    application[_STORE] = store
+    application[_DATABASE] = database
+    application[_ADAPT] = adapt
+    application[_NODE] = node_id or str(uuid.uuid4())
+    application.router.add_get("/", _root)
+    application.router.add_get("/status", _status)
+    application.router.add_get("/config", _export)
+    application.router.add_post("/config", _load)
+    application.router.add_get("/plugins/enabled", _enabled_plugins)
+    application.router.add_post("/schemas/{kind}/validate", _validate)
+    application.router.add_route("*", "/{path:.+}", _entities)
+    return application
+
+
+_STORE = web.AppKey("store", Store)
+_DATABASE = web.AppKey("database", bool)
+_NODE = web.AppKey("node", str)
+_ADAPT: web.AppKey[Callable[[Any], None] | None] = web.AppKey("adapt")
+
+
+def _answer(body: Any, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=None if body is None else json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(),
+        content_type=None if body is None else "application/json",
+        charset=None if body is None else "utf-8",
+        headers={"Server": f"kong/{VERSION} (embedded)", "Access-Control-Allow-Origin": "*"},
+    )
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except AdminError as error:
+        return _answer(error.body, error.status)
+    except web.HTTPMethodNotAllowed:
+        return _answer({"message": "Method not allowed"}, 405)
+    except web.HTTPNotFound:
+        return _answer({"message": "Not found"}, 404)
+    except web.HTTPRequestEntityTooLarge:
+        return _answer({"message": "Payload too large"}, 413)
+
+
+async def _root(request: web.Request) -> web.Response:
+    store = request.app[_STORE]
+    available = {
+        name: {"version": definition.version, "priority": definition.priority}
+        for name, definition in store.catalogue.items()
+    }
+    enabled = sorted({plugin.name for plugin in store.current.plugins})
+    return _answer(
+        {
+            "tagline": "Welcome to kong (embedded)",
+            "version": VERSION,
+            "edition": "community",
+            "hostname": socket.gethostname(),
+            "node_id": request.app[_NODE],
+            "plugins": {"available_on_server": available, "enabled_in_cluster": enabled},
+            "configuration": {
+                "database": "postgres" if request.app[_DATABASE] else "off",
+                "router_flavor": "traditional_compatible",
+            },
+            "pids": {"master": os.getpid()},
+        }
+    )
+
+
+async def _status(request: web.Request) -> web.Response:
+    return _answer(
+        {
+            "database": {"reachable": True},
+            "memory": {"workers_lua_vms": [], "lua_shared_dicts": {}},
+            "server": {"total_requests": 0, "connections_active": 0},
+            "configuration_hash": request.app[_STORE].current.hash,
+        }
+    )
+
+
+async def _enabled_plugins(request: web.Request) -> web.Response:
+    return _answer({"enabled_plugins": sorted(request.app[_STORE].catalogue)})
+
+
+async def _validate(request: web.Request) -> web.Response:
+    store = request.app[_STORE]
+    kind = request.match_info["kind"]
+    if kind not in store.catalogue.schemas.kinds:
+        raise admin_error.refused(404, f"No entity named '{kind}'")
+    schema = store.catalogue.schemas.of[kind]
+    errors = schema.validate(schema.complete(await _object(request)))
+    if errors:
+        raise admin_error.schema_violation(errors)
+    return _answer({"message": "schema validation successful"})
+
+
+async def _export(request: web.Request) -> web.Response:
+    tables = request.app[_STORE].current.tables
+    exported: dict[str, Any] = {"_format_version": "3.0", "_transform": False}
+    for kind, table in tables.items():
+        if table:
+            exported[kind] = [_exported(entity) for entity in table.values()]
+    text = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.dump(exported, text)
+    return _answer({"config": text.getvalue()})
+
+
+def _exported(entity: Entity) -> dict[str, Any]:
+    fields = {name: value for name, value in entity.items() if value is not None}
+    for name in ("service", "route", "consumer"):
+        if name in fields:
+            fields[name] = fields[name]["id"]
+    return fields
+
+
+async def _load(request: web.Request) -> web.Response:
+    store = request.app[_STORE]
+    options: dict[str, Any] = dict(request.query)
+    document, digest = await _declared(request, options)
+    if str(options.get("check_hash")) == "1" and digest == store.current.hash:
+        return _answer(None, 304)
+    try:
+        if isinstance(document, ConfigurationError):
+            raise document
+        if adapt := request.app[_ADAPT]:
+            adapt(document.value)
+        configuration = declarative.load_document(
+            document, store.catalogue, environ=store.environ, hash=digest
+        )
+    except ConfigurationError as error:
+        body = admin_error.declarative(error.errors)
+        flatten = str(options.get("flatten_errors", "")).lower() in ("1", "true", "on", "yes")
+        if flatten and isinstance(document, Document):
+            body |= flattened_errors(error.errors, document.value, store.catalogue.schemas)
+        return _answer(body, 400)
+    store.replace(configuration)
+    return _answer(configuration.as_entities(), 201)
+
+
+async def _declared(
+    request: web.Request, options: dict[str, Any]
+) -> tuple[Document | ConfigurationError, str]:
+    """The configuration in a request's body and its hash; what is beside it in the body goes into `options`."""
+    kind = request.headers.get("Content-Type", "").lower()
+    text: str | bytes
+    if kind.startswith("application/json"):
+        params = await _object(request)
+        options |= {name: params.pop(name) for name in ("check_hash", "flatten_errors") if name in params}
+        if "_format_version" in params:
+            return Document(params), _md5(json.dumps(params, sort_keys=True).encode())
+        text = params["config"] if isinstance(params.get("config"), str) else await request.read()
+    elif kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
+        form = await _form(request)
+        options |= {name: form[name] for name in ("check_hash", "flatten_errors") if name in form}
+        # What `curl --data-binary @kong.yml` sends says that it is a form, and is not.
+        text = form["config"] if "config" in form else await request.read()
+    else:
+        text = await request.read()
+        if (kind or text) and not kind.startswith(("application/yaml", "text/yaml")):
+            raise admin_error.refused(415, "Unsupported Media Type")
+    if not text:
+        raise admin_error.refused(400, "expected a declarative configuration")
+    digest = _md5(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
+    try:
+        return yaml_document.parse(text), digest
+    except ConfigurationError as error:
+        return error, digest
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    raw = await request.read()
+    try:
+        value = json.loads(raw) if raw else {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise admin_error.refused(400, "Cannot parse JSON body")
+    return value
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            found[name] = value.file.read().decode("utf-8", "replace")
+        else:
+            found[name] = value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")
+    return found
+
+
+def _md5(text: bytes) -> str:
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What a path names: a collection (`key` None) or an entity, possibly of those that refer to another one."""
+
+    kind: str
+    key: str | None
+    field: str | None = None  # the field that refers to `owner`
+    owner: Entity | None = None
+
+
+# What a method would do to an entity, in the words of Kong's refusal.
+_CHANGES = {"POST": "create", "PUT": "create or update", "PATCH": "update", "DELETE": "remove"}
+
+
+async def _entities(request: web.Request) -> web.Response:
+    store = request.app[_STORE]
+    if request.path in ("/status", "/config", "/plugins/enabled"):  # other methods of theirs have a route
+        raise method_not_allowed()
+    place = _place(store, [part for part in request.match_info["path"].split("/") if part])
+    if request.method in ("GET", "HEAD"):
+        return _read(request, store, place)
+    change = _CHANGES.get(request.method)
+    if change is None or (request.method == "POST") != (place.key is None):
+        raise method_not_allowed()
+    if request.app[_DATABASE] and change == "create":
+        draft = Draft(store.current.tables, store.catalogue.schemas)
+        owner = {} if place.owner is None or place.field is None else {place.field: {"id": place.owner["id"]}}
+        entity = draft.insert(place.kind, {**await _object(request), **owner})
+        store.replace(Configuration(draft.tables, store.catalogue, store.environ))
+        return _answer(entity, 201)
+    if request.method == "DELETE" and place.owner is None and _select(store, place.kind, place.key) is None:
+        return _answer(None, 204)
+    if request.method in ("PATCH", "DELETE"):
+        _existing(store, place)
+    kind = store.catalogue.schemas.kinds[place.kind]
+    by = None if place.key is None or is_uuid(place.key) else kind.endpoint_key
+    raise unsupported(change, place.kind, by)
+
+
+def _select(store: Store, kind: str, key: str | None) -> Entity | None:
+    return select(store.current.tables, store.catalogue.schemas, kind, key or "")
+
+
+def _place(store: Store, parts: Sequence[str]) -> _Place:
+    """Raises AdminError 404 for a path that names nothing."""
+    schemas = store.catalogue.schemas
+    collections = {kind.path or name: name for name, kind in schemas.kinds.items()}
+    kind = collections.get(parts[0]) if parts else None
+    if kind is None or len(parts) > 4:
+        raise not_found()
+    if len(parts) <= 2:
+        return _Place(kind, parts[1] if len(parts) == 2 else None)
+    owner = _select(store, kind, parts[1])
+    if owner is None:
+        raise not_found()
+    for child, field in schemas.children(kind):
+        if parts[2] == (schemas.kinds[child].nested_path or child):
+            return _Place(child, parts[3] if len(parts) == 4 else None, field, owner)
+    referenced = schemas.kinds[kind].foreign.get(parts[2])
+    if referenced is None or len(parts) == 4 or owner.get(parts[2]) is None:
+        raise not_found()
+    return _Place(referenced, owner[parts[2]]["id"])
+
+
+def _existing(store: Store, place: _Place) -> Entity:
+    """The entity that a path names. Raises AdminError 404 when there is none, or it belongs to another one."""
+    entity = _select(store, place.kind, place.key)
+    if entity is None:
+        raise not_found()
+    if place.owner is not None and (entity.get(place.field or "") or {}).get("id") != place.owner["id"]:
+        raise not_found()
+    return entity
+
+
+def _read(request: web.Request, store: Store, place: _Place) -> web.Response:
+    if place.key is not None:
+        return _answer(_existing(store, place))
+    found = list(store.current.tables.get(place.kind, {}).values())
+    if place.owner is not None and place.field is not None:
+        field, owner_id = place.field, place.owner["id"]
+        found = [entity for entity in found if (entity.get(field) or {}).get("id") == owner_id]
+    query = request.query
+    if place.kind == "consumers" and "custom_id" in query:
+        found = [entity for entity in found if entity["custom_id"] == query["custom_id"]]
+    if query.get("tags"):
+        found = [entity for entity in found if _has_tags(entity, query["tags"])]
+    size, start = _page(query)
+    body: dict[str, Any] = {"data": found[start : start + size], "next": None}
+    if start + size < len(found):
+        offset = base64.urlsafe_b64encode(str(start + size).encode()).decode()
+        body |= {"offset": offset, "next": f"{request.path}?offset={offset}"}
+    return _answer(body)
+
+
+def _has_tags(entity: Entity, wanted: str) -> bool:
+    tags = set(entity.get("tags") or ())
+    return bool(tags & set(wanted.split("/"))) if "/" in wanted else set(wanted.split(",")) <= tags
+
+
+def _page(query: Mapping[str, str]) -> tuple[int, int]:
+    size = query.get("size", str(_PAGE))
+    if not size.isdigit():
+        raise AdminError(400, {"code": 9, "name": "invalid size", "message": "size must be a number"})
+    if not 1 <= int(size) <= _LARGEST_PAGE:
+        text = f"size must be an integer between 1 and {_LARGEST_PAGE}"
+        raise AdminError(400, {"code": 9, "name": "invalid size", "message": text})
+    try:
+        start = int(base64.urlsafe_b64decode(query.get("offset", "MA==")))
+    except ValueError:
+        text = f"'{query['offset']}' is not a valid offset: bad base64 encoding"
+        raise AdminError(400, {"code": 7, "name": "invalid offset", "message": text}) from None
+    return int(size), max(start, 0)
