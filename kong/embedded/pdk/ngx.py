@@ -92,6 +92,8 @@ def set_status(exchange: Exchange, value: Any) -> None:
 def setting(exchange: Exchange, key: Any) -> Any:
     """`kong.configuration[key]`, for the settings that this gateway has."""
     value = getattr(exchange.worker.settings, text(key), None) if is_string(key) else None
+    if isinstance(value, tuple):
+        return [item for item in value if isinstance(item, str)]
     return value if isinstance(value, (str, int, float, bool)) else None
 
 

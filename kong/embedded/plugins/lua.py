@@ -213,7 +213,8 @@ class Lua:
             "context_keys": self._runtime.table_from(dict.fromkeys(variables.GATEWAY_KEYS, True)),
             "typedefs": self._runtime.table_from(dict.fromkeys(_TYPEDEFS, True)),
             "package_path": self._package_path,
-            "json_encode": self._guard(lambda value=None: to_json(self.from_lua(value))),
+            "json_encode": self._guard(lambda value=None: to_json(self.from_lua(value), 14)),
+            "service_header": self._guard(self._service_header),
             "json_decode": self._guard(_json_decode),
             "random_bytes": self._guard(lambda count: os.urandom(int(count))),
             "waits_for_body": self._waits_for_body,
@@ -245,6 +246,11 @@ class Lua:
                 raise LuaError(f"{name} cannot be called outside of a request") from None
 
         return self._guard(call), function.reads_body
+
+    def _service_header(self, name: str) -> Any:
+        """All values of a header of the service's buffered answer: one, or a list."""
+        values = self.exchange.service_headers.loose(name)
+        return None if not values else values[0] if len(values) == 1 else list(values)
 
     def _waits_for_body(self) -> bool:
         exchange = self.exchange

@@ -30,14 +30,14 @@ local function bind(name)
   local call, reads_body = host.pdk(name)
   if not reads_body then
     return function(...)
-      return checked(3, call(...))
+      return checked(1, call(...))
     end
   end
   return function(...)
     if host.waits_for_body() then -- whoever runs the code reads it, and lets the code go on
       yield(WANTS_BODY)
     end
-    return checked(3, call(...))
+    return checked(1, call(...))
   end
 end
 
@@ -92,6 +92,23 @@ end
 
 for _, owner in ipairs { kong.request, kong.response } do
   owner.get_headers = with_header_names(owner.get_headers)
+end
+
+do -- of a buffered answer Kong gives a table that knows names, and lists none
+  local get_headers = kong.service.response.get_headers
+  kong.service.response.get_headers = function(...)
+    local headers = get_headers(...)
+    if not current.ctx.buffered_headers then
+      return headers
+    end
+    return setmetatable({}, {
+      __index = function(_, name)
+        if type(name) == "string" then
+          return checked(2, host.service_header(name))
+        end
+      end,
+    })
+  end
 end
 
 kong.version = "3.9.1"

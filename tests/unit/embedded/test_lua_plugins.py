@@ -20,7 +20,7 @@ from kong.embedded.plugins.lua_plugins import LuaPluginError
 from tests.fidelity.recording import ReplayGateway, read_answer
 from tests.fidelity.upstream import Upstream
 
-LUA = Path(__file__).with_name("lua")
+LUA = Path(__file__).parents[2] / "fidelity/lua"
 TEXT = "na\u00efve \U0001f600 \x00".encode().decode("latin-1")
 
 Ask = Callable[..., dict[str, Any]]
