@@ -9,7 +9,7 @@ from drawing import AMBER, BLUE, GREEN, GREY, INK, PAPER, RED, SOFT, Drawing
 
 def request() -> Drawing:
     """The way of one message, top to bottom."""
-    d = Drawing(980, 864, "The way of a message: from the PBX to an order and back")
+    d = Drawing(980, 896, "The way of a message: from the PBX to an order and back")
     lanes = {"pbx": 90, "kong": 335, "adapter": 590, "redis": 760, "sms": 900}
     heads = {
         "pbx": (["Yeastar PBX"], GREY),
@@ -21,7 +21,7 @@ def request() -> Drawing:
     for lane, x in lanes.items():
         lines, fill = heads[lane]
         width = 150 if lane in ("kong", "adapter") else 112
-        d.line(x, 64, x, 852, dashed=True)
+        d.line(x, 64, x, 884, dashed=True)
         d.label(x - width / 2, 16, width, 48, lines, fill)
 
     y = 98.0  # the base line of the next arrow
@@ -44,15 +44,19 @@ def request() -> Drawing:
         y += 28 + 16 * len(lines)
 
     call("pbx", "kong", "POST …/sendmessage, Bearer key", mono=True)
-    note("kong", ["1 reader", "is the body whole? else 10002"], RED)
+    note("kong", ["1 yeastar-reader", "takes key, body and headers off", "body not whole → 10002"], RED)
     call("kong", "adapter", "access")
     note("adapter", ["2 who is it?", "SHA-256 of the key → consumer", "switched off → 10005"])
     call("adapter", "redis", "3 its rate")
     call("redis", "adapter", "counted", answer=True)
     note("adapter", ["4 what does it say?", "media, numbers, text", "→ sender, template, order"])
     call("adapter", "sms", "5 login, if there is no token")
-    call("adapter", "kong", "set path, headers, body")
-    note("kong", ["6 guard: access", "was it the adapter that set", "this path? else 10007"], RED)
+    call("adapter", "kong", "decision: order, path, token")
+    note(
+        "kong",
+        ["6 yeastar-guard", "is there a decision for this", "request? else 10007", "writes the order"],
+        RED,
+    )
     call("kong", "sms", "7 POST /api/v1/sms/sends, Bearer access token", mono=True)
     call("sms", "kong", "202 order id, or an error", answer=True)
     call("kong", "adapter", "response")
@@ -60,7 +64,7 @@ def request() -> Drawing:
     call("adapter", "kong", "exit", answer=True)
     note(
         "kong",
-        ["9 guard: header, body filter", "Kong's own errors in Yeastar's", "form; foreign headers away"],
+        ["9 reader and guard", "Kong's own errors in Yeastar's", "form; foreign headers removed"],
         RED,
     )
     call("kong", "pbx", '200 {"data": {"id": …}}, or an error', answer=True, mono=True)
@@ -160,14 +164,14 @@ def authentication() -> Drawing:
     """The first tab of the channel."""
     d = Drawing(840, 424, "The tab Authentication of an SMS channel")
     _page(d, 840, 424, "Authentication")
-    base = "https://sms.example.com/api/v1/integration/yeastar/sms"
+    base = "https://…/api/v1/integration/yeastar/sms"
     fields = (
         ("Name", "FutureSMS", False),
         ("ITSP", "General", True),
-        ("API Key", "ystr_acme_manila_…", False),
+        ("API Key", "••••••••••••••••••••", False),
         ("Send Message URL", f"{base}/sendmessage", False),
         ("Authentication Verification URL", f"{base}/verify", False),
-        ("Secret", "(not used)", False),
+        ("Secret", "", False),
     )
     for number, (name, value, choice) in enumerate(fields):
         _field(d, 108 + number * 50, number + 1, name, value, choice=choice)
@@ -187,7 +191,7 @@ def messaging() -> Drawing:
     for x, name in columns:
         d.words(x, 230, name, bold=True, size=12)
     d.box(20, 242, 800, 36, PAPER, round_=4)
-    for x, value in ((36, "+63280000001"), (250, "Message queue: Reception"), (500, "Extensions 1000–1010")):
+    for x, value in ((36, "+…"), (250, "Message queue: Reception"), (500, "Extensions 1000–1010")):
         d.words(x, 265, value, size=12, mono=x == 36)
     d.box(20, 290, 64, 26, PAPER, round_=4)
     d.words(52, 308, "+ Add", size=12, anchor="middle", colour="#1d4ed8")
@@ -205,7 +209,7 @@ def values() -> Drawing:
         ('api_keys: ["sha256:75f7…"]', "API Key", "the key itself"),
         ("paths: […/sms/(verify|sendmessage)$]", "the two URLs", "host of the gateway + path"),
         ("rate_limit: {second: 5, minute: 300}", "Message Sending Rate", "5 or less: 300 ÷ 60"),
-        ('senders: {"+63280000001": SID-1002}', "Number", "+63280000001, as from"),
+        ('senders: {"+63280000001": SID-1002}', "Number", "the same, in E.164"),
     )
     for number, (left, field, value) in enumerate(rows):
         y = 64 + number * 74

@@ -43,19 +43,24 @@ def declarative(name: str) -> KongYml:
     return configuration
 
 
-def from_manifests() -> KongYml:
-    """The Kubernetes example as the ingress controller hands it to Kong.
+MANIFESTS = tuple(
+    EXAMPLES / "kubernetes" / name for name in ("gateway.yaml", "consumers.yaml", "secrets.yaml")
+)
+BEARER = tuple(sorted((EXAMPLES / "kubernetes-bearer").glob("[1-9]*.yaml")))
+
+
+def from_manifests(paths: tuple[Path, ...] = MANIFESTS) -> KongYml:
+    """A Kubernetes example as the ingress controller hands it to Kong.
 
     A plugin that is annotated at a consumer and at the ingress belongs to that consumer on that route; the host of
     the service is a name that only Kong's balancer knows, for which the stub's address is put in.
     """
-    paths = [EXAMPLES / "kubernetes" / name for name in ("gateway.yaml", "consumers.yaml", "secrets.yaml")]
     manifests = [one for path in paths for one in YAML(typ="safe").load_all(path.read_text())]
     kinds: dict[str, dict[str, Any]] = {}
     for one in manifests:
         kinds.setdefault(one["kind"], {})[one["metadata"]["name"]] = one
     [ingress] = kinds["Ingress"].values()
-    [service] = kinds["Service"].values()
+    service = kinds["Service"]["futuresms"]
     [rule] = ingress["spec"]["rules"]
     annotations, said = ingress["metadata"]["annotations"], service["metadata"]["annotations"]
     path = rule["http"]["paths"][0]["path"]
@@ -69,8 +74,10 @@ def from_manifests() -> KongYml:
     owners: dict[str, str] = {}
     consumers = []
     for name, consumer in kinds["KongConsumer"].items():
-        owners |= dict.fromkeys(consumer["metadata"]["annotations"]["konghq.com/plugins"].split(","), name)
-        keys = [{"key": kinds["Secret"][secret]["stringData"]["key"]} for secret in consumer["credentials"]]
+        own = consumer["metadata"]["annotations"].get("konghq.com/plugins", "")
+        owners |= dict.fromkeys(filter(None, own.split(",")), name)
+        secrets = consumer.get("credentials", [])
+        keys = [{"key": kinds["Secret"][secret]["stringData"]["key"]} for secret in secrets]
         consumers.append(
             {
                 "username": consumer["username"],
@@ -190,6 +197,39 @@ def test_what_deck_synchronises(serve: Serve, stub: StubClient) -> None:
     assert pbx(KEYS["ACME_MANILA_KEY"]).send().status == 200
     assert stub.orders()[-1]["sender_id"] == "SID-1001"
     assert pbx(KEYS["GLOBEX_CEBU_KEY"]).send().code == "10005"
+
+
+def test_bearer_keys_and_redis_on_kubernetes(serve: Serve, stub: StubClient) -> None:
+    pbx = serve(from_manifests(BEARER))
+    assert pbx(KEYS["ACME_MANILA_KEY"]).verify().status == 200
+    assert pbx(KEYS["ACME_MANILA_KEY"]).send().status == 200
+    assert stub.orders()[-1]["sender_id"] == "SID-1001"
+    assert pbx(KEYS["ACME_MANILA_KEY"]).send(to="+6591234567").code == "10005"
+    assert pbx(KEYS["GLOBEX_CEBU_KEY"]).send().code == "10005"
+    assert pbx(None).send(key=None).code == "10004"
+
+
+def test_bearer_manifests_find_their_variables_secrets_and_redis() -> None:
+    kinds: dict[str, dict[str, Any]] = {}
+    for path in BEARER:
+        for one in YAML(typ="safe").load_all(path.read_text()):
+            where = (one["metadata"].get("namespace", ""), one["metadata"]["name"])
+            kinds.setdefault(one["kind"], {})[where] = one
+    values = [EXAMPLES / "kubernetes/gateway-values.yaml", EXAMPLES / "kubernetes-bearer/bearer-values.yaml"]
+    variables: dict[str, Any] = {}
+    for path in values:
+        variables |= YAML(typ="safe").load(path.read_text())["gateway"]["customEnv"]
+    text = (EXAMPLES / "kubernetes-bearer/40-plugins.yaml").read_text()
+    wanted = {name.replace("-", "_") for name in re.findall(r"\{vault://env/([\w-]+)\}", text)}
+    assert wanted == variables.keys()
+    for variable in variables.values():
+        reference = variable["valueFrom"]["secretKeyRef"]
+        assert reference["key"] in kinds["Secret"]["kong", reference["name"]]["stringData"]
+    host = kinds["KongPlugin"]["yeastar", "yeastar-adapter"]["config"]["rate_limit"]["redis"]["host"]
+    name, namespace = host.split(".")[:2]
+    service = kinds["Service"][namespace, name]
+    labels = kinds["Deployment"][namespace, name]["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"] == labels
 
 
 def test_what_the_ingress_controller_makes_of_the_manifests(serve: Serve, stub: StubClient) -> None:
