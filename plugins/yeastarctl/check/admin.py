@@ -27,6 +27,17 @@ _NESTED = (
     "snis",
 )
 _FOREIGN = ("service", "route", "consumer", "upstream", "certificate", "client_certificate")
+# What an entity belongs to that may be written inside another.
+_OWNERS = {
+    "acls": "consumer",
+    "basicauth_credentials": "consumer",
+    "hmacauth_credentials": "consumer",
+    "jwt_secrets": "consumer",
+    "keyauth_credentials": "consumer",
+    "oauth2_credentials": "consumer",
+    "snis": "certificate",
+    "targets": "upstream",
+}
 # What stands for an entity that is declared in the same files, and has no id yet.
 _SOME_ID = "00000000-0000-4000-8000-000000000000"
 # Kong's own findings are these rules; the others are about what Kong takes.
@@ -59,8 +70,15 @@ def compare(url: str, root: Node, findings: list[Finding]) -> list[Finding]:
                     error("kong-refuses", node, f"the Kong at {url} refuses this {kind.removesuffix('s')}: {said}",
                           "its version, its plugins or its schemas differ from what is judged here: Kong 3.9")
                 )  # fmt: skip
-        changed = [_milder(finding, accepted, url) for finding in findings]
+        judged = [finding for finding in findings if not _is_judged(finding, accepted)]
+        changed = [_milder(finding, accepted, url) for finding in judged]
     return changed + extra
+
+
+def _is_judged(finding: Finding, accepted: list[tuple[str, Node]]) -> bool:
+    """Whether it is about a plugin that is not judged here, and that the running Kong has judged."""
+    plugins = [node for kind, node in accepted if kind == "plugins"]
+    return finding.rule == "not-judged" and any(_inside(finding, node) for node in plugins)
 
 
 def _milder(finding: Finding, accepted: list[tuple[str, Node]], url: str) -> Finding:
@@ -110,14 +128,8 @@ def _ask(session: requests.Session, url: str, kind: str, node: Node) -> str | No
     for field in _FOREIGN:
         if isinstance(body.get(field), (str, dict)):
             body[field] = {"id": _SOME_ID}
-    if kind in (
-        "keyauth_credentials",
-        "acls",
-        "jwt_secrets",
-        "basicauth_credentials",
-        "hmacauth_credentials",
-    ):
-        body.setdefault("consumer", {"id": _SOME_ID})
+    if kind in _OWNERS:
+        body.setdefault(_OWNERS[kind], {"id": _SOME_ID})
     try:
         answer = session.post(f"{url}/schemas/{kind}/validate", json=body, timeout=_TIMEOUT)
     except requests.RequestException as problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +12,7 @@ import click
 from .. import exits
 from ..terminal import Terminal, json_option, leave
 from . import admin, fix
-from .checker import check_files, check_sources
+from .checker import check_sources
 from .environment import Variables
 from .finding import SEVERITIES, Finding
 from .sources import read
@@ -91,18 +91,6 @@ def check(
         _fix(terminal, texts, findings, yes)
     if bad:
         leave(exits.FOUND)
-
-
-def preflight(files: Sequence[Path], variables: Mapping[str, str] | None) -> bool:
-    """Check files before they are served, and print what was found; False: there is an error.
-
-    `variables`: the environment that Kong will have; None: not known. Raises OSError.
-    """
-    findings = check_files(files, variables)
-    terminal = Terminal()
-    told = [finding for finding in findings if finding.severity != "hint"]
-    show(terminal, told, [str(path) for path in files])
-    return not _count(findings, "error")
 
 
 def show(terminal: Terminal, findings: Sequence[Finding], files: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,12 +17,14 @@ SOON_DAYS = 30
 
 def check(config: Node, here: bool) -> Iterator[Finding]:
     """Look at `ca_certificates` of merchant and Redis. `here`: this is the machine where Kong runs, so look inside."""
-    records = [config.get("merchant"), config.at("rate_limit", "redis")]
+    redis = config.at("rate_limit", "redis")
+    records = [config.get("merchant"), redis]
     records += [entry.get("merchant") for entry in config.each("consumers")]
     for record in records:
         node = record.get("ca_certificates") if record else None
         if node is not None and isinstance(node.value, str):
-            yield from _ca_file(node, here)
+            # Without Redis each node counts for itself; without the Merchant API nothing is sent.
+            yield from _ca_file(node, here, error if record is not redis else warning)
 
 
 def certificates(root: Node) -> Iterator[Finding]:
@@ -33,10 +35,10 @@ def certificates(root: Node) -> Iterator[Finding]:
             yield from _life(cert, cert.value, "a PBX that checks certificates cannot connect")
 
 
-def _ca_file(node: Node, here: bool) -> Iterator[Finding]:
+def _ca_file(node: Node, here: bool, report: Callable[..., Finding]) -> Iterator[Finding]:
     path = node.value
     if "BEGIN CERTIFICATE" in path:
-        yield error(
+        yield report(
             "ca-file",
             node,
             "this is a certificate itself; the adapter wants the path of a PEM file, and finds none:"
@@ -60,7 +62,7 @@ def _ca_file(node: Node, here: bool) -> Iterator[Finding]:
     try:
         text = file.read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
-        yield warning(
+        yield report(
             "ca-file",
             node,
             f"there is no {path} on this machine: where it is missing, no connection is trusted, and"
@@ -69,12 +71,10 @@ def _ca_file(node: Node, here: bool) -> Iterator[Finding]:
         )
         return
     except OSError as problem:
-        yield warning(
-            "ca-file", node, f"{path} cannot be read: {problem.strerror}", "let Kong's user read it"
-        )
+        yield report("ca-file", node, f"{path} cannot be read: {problem.strerror}", "let Kong's user read it")
         return
     if not in_pem(text):
-        yield error(
+        yield report(
             "ca-file",
             node,
             f"{path} holds no PEM certificate",
@@ -84,7 +84,7 @@ def _ca_file(node: Node, here: bool) -> Iterator[Finding]:
     try:
         ssl.create_default_context(cafile=path)
     except ssl.SSLError as problem:
-        yield error(
+        yield report(
             "ca-file", node, f"{path} cannot be used: {problem.reason}", "give a PEM file of certificates"
         )
         return

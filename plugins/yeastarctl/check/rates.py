@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from yeastar_adapter.settings import KONGS_PATIENCE
+
 from .environment import Environment
 from .finding import Edit, Finding, error, hint, warning
 from .node import Node
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
-# kong.conf of this project: how long Kong waits for the plugin server (nginx_http_lua_socket_read_timeout).
-KONG_WAITS_MS = 5000
-_LOGIN_MS, _WAIT_MS = 3000, 1000
+# How long Kong waits for the plugin server, in this project's kong.conf.
+KONG_WAITS_MS = KONGS_PATIENCE * 1000
+_WAIT_MS, _REDIS_MS = 1000, 200  # the schema's defaults
 
 
 def check(config: Node, environment: Environment) -> Iterator[Finding]:
@@ -75,26 +77,32 @@ def _agree(limits: dict[str, Node], of: str = "") -> Iterator[Finding]:
 
 
 def _waits(config: Node, entries: list[Node]) -> Iterator[Finding]:
-    wait = config.number("rate_limit", "max_wait_ms")
-    wait = _WAIT_MS if wait is None else wait
+    """The time that a request may take in the adapter, against the time that Kong waits for it."""
+    limit = config.get("rate_limit") or config.put({})
+    redis = (limit.number("redis", "timeout_ms") or _REDIS_MS) if limit.text("policy") == "redis" else 0
+    wait = limit.number("max_wait_ms")
+    others = redis + (_WAIT_MS if wait is None else wait)
     for merchant in (config.get("merchant"), *(entry.get("merchant") for entry in entries)):
         node = merchant.get("timeout_ms") if merchant else None
-        if node is not None and isinstance(node.value, int) and node.value > KONG_WAITS_MS:
+        token = merchant.number("timeout_ms") if merchant else None
+        if node is None or token is None:
+            continue
+        if token > KONG_WAITS_MS:
             yield error(
                 "timeout-beyond-kong",
                 node,
-                f"timeout_ms is {node.value} ms, and Kong waits {KONG_WAITS_MS} ms for the adapter"
-                " (nginx_http_lua_socket_read_timeout of kong.conf): Kong then refuses a message"
-                " that the adapter may still"
-                " place, and its user sends it once more",
-                f"set timeout_ms below {KONG_WAITS_MS - int(wait)}, or raise the time in kong.conf",
+                f"timeout_ms is {token:g} ms, and Kong waits {KONG_WAITS_MS:g} ms for the adapter"
+                " (nginx_http_lua_socket_read_timeout of kong.conf): Kong then refuses a message that the adapter may"
+                " still place, and its user sends it once more",
+                f"set timeout_ms below {KONG_WAITS_MS - others:g}, or raise the time in kong.conf",
             )
-        elif node is not None and isinstance(node.value, int) and node.value + wait > KONG_WAITS_MS:
+        elif token + others > KONG_WAITS_MS:
             yield warning(
                 "timeout-beyond-kong",
                 node,
-                f"timeout_ms ({node.value}) and rate_limit.max_wait_ms ({wait:g}) together are more than the"
-                f" {KONG_WAITS_MS} ms for which Kong waits for the adapter",
+                f"timeout_ms, rate_limit.max_wait_ms and rate_limit.redis.timeout_ms together are"
+                f" {token + others:g} ms,"
+                f" more than the {KONG_WAITS_MS:g} ms for which Kong waits for the adapter",
                 "lower one of them, or raise nginx_http_lua_socket_read_timeout in kong.conf",
             )
 

@@ -200,10 +200,10 @@ def _white_space(node: Node, value: str, name: str) -> Iterator[Finding]:
     if value == value.strip():
         return
     if value.rstrip("\r\n") != value:
-        yield error(
+        yield hint(
             "white-space",
             node,
-            f"there is a line break at the end of {name}: FutureSMS gets it too, and refuses",
+            f"there is a line break at the end of {name}; the adapter takes it off",
             "remove it; in a block, write `|-` instead of `|`",
         )
     else:

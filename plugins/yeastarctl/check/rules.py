@@ -485,9 +485,11 @@ RULES: dict[str, Rule] = {
             ),
             (
                 "white-space",
-                "error (warning around a password)",
+                "error (warning around a password, hint for a line break)",
                 "There is a line break or a space at the end of a value.",
-                "FutureSMS gets it too, and refuses. The block sign `|` keeps the last line break, `|-` does not.",
+                "The adapter takes line breaks off, and refuses an id with a space in it; key-auth"
+                " takes nothing off. The block sign"
+                " `|` keeps the last line break, `|-` does not.",
                 _MERCHANT,
             ),
         ),
