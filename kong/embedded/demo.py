@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import trustme
 from kong_declarative.declarative import ConfigurationError, load_file
 from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 from yeastarctl.check.checker import check_files
@@ -34,13 +35,14 @@ from kong.embedded.substitution import PLUGIN, Declaration, DemoError, StandIns,
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
+_SSL_PORT = 8443
 STUB_USER, STUB_PASSWORD = "yeastar-gateway", "stub-password"
 KEY_ON = "ystr_demo_acme_manila_7Jw2pVqX9sKd4nBt"
 KEY_OFF = "ystr_demo_globex_cebu_Qm5TzL8rYc3WhN6v"
 VERIFY = "/api/v1/integration/yeastar/sms/verify"
 SENDMESSAGE = "/api/v1/integration/yeastar/sms/sendmessage"
 
-_READY = r"^kong\.embedded ready proxy=(\S+) admin=(\S+)"
+_READY = r"^kong\.embedded ready proxy=(\S+) admin=(\S+) proxy_ssl=(\S+)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +75,11 @@ class Demo:
             "ADMIN_PORT": options.admin_port,
             "STUB_PORT": options.stub_port,
         }
+        # Nobody who has not asked for HTTPS need think of its port.
+        if options.proxy_ssl_port is not None or _is_free(_SSL_PORT):
+            self._ports["PROXY_SSL_PORT"] = (
+                _SSL_PORT if options.proxy_ssl_port is None else options.proxy_ssl_port
+            )
         self._directory = directory
         self._prefix = directory / "prefix"
         self._children = children
@@ -92,20 +99,22 @@ class Demo:
         used = [Substitution(variable, "not set", key) for variable, key in keys.items()]
         used += self._stand_ins.use(declaration)
         self._environ = dict(self._stand_ins.variables)
-        proxy_url, self._admin_url = self._start_gateway(declaration)
+        authority = self._make_certificate()
+        proxy_url, self._admin_url, proxy_ssl_url = self._start_gateway(declaration)
         redis_line = (
             f"{HOST}:{redis_port}" if redis_port else "not started: the limits are counted without it"
         )
         print(
             f"\nServing {self._name} without Docker: the embedded gateway stands in for Kong.\n\n"
             f"  gateway    {proxy_url}   Admin API {self._admin_url}\n"
+            f"  HTTPS      {proxy_ssl_url}   trust {authority}\n"
             f"  FutureSMS  {stub_url}   the stub: no SMS leaves this machine\n"
             f"  Redis      {redis_line}\n"
             f"  prefix     {self._prefix}\n"
         )
         _print_substitutions(used, self._name)
         _print_check(self._name, self._environ)
-        _print_examples(declaration, keys, proxy_url, stub_url)
+        _print_examples(declaration, keys, proxy_url, stub_url, _over_tls(proxy_ssl_url, authority))
         print("Ctrl-C stops everything. A changed file is loaded at once. The gateway's log:\n", flush=True)
 
     def serve(self) -> None:
@@ -186,7 +195,20 @@ class Demo:
         self._children.append(redis)
         return port
 
-    def _start_gateway(self, declaration: Declaration) -> tuple[str, str]:
+    def _make_certificate(self) -> Path:
+        """A certificate of `localhost` for the gateway; the file of the authority that has issued it."""
+        authority = trustme.CA(organization_name="kong-yeastar-adapter demo")
+        issued = authority.issue_cert("localhost", HOST)
+        files = {name: self._directory / f"{name}.pem" for name in ("ca", "certificate", "key")}
+        files["key"].touch(mode=0o600)
+        authority.cert_pem.write_to_path(str(files["ca"]))
+        issued.cert_chain_pems[0].write_to_path(str(files["certificate"]))
+        issued.private_key_pem.write_to_path(str(files["key"]))
+        self._environ["KONG_SSL_CERT"] = str(files["certificate"])
+        self._environ["KONG_SSL_CERT_KEY"] = str(files["key"])
+        return files["ca"]
+
+    def _start_gateway(self, declaration: Declaration) -> tuple[str, str, str]:
         changed = self._directory / "kong.yml"
         changed.touch(mode=0o600)
         changed.write_text(json.dumps(declaration.document, indent=1), encoding="utf-8")
@@ -199,9 +221,10 @@ class Demo:
         command += ["--conf", str(ROOT / "kong" / "kong.conf")]
         command += ["--proxy-listen", f"{HOST}:{self._ports['PROXY_PORT']}"]
         command += ["--admin-listen", f"{HOST}:{self._ports['ADMIN_PORT']}"]
+        command += ["--proxy-ssl-listen", f"{HOST}:{self._ports.get('PROXY_SSL_PORT', 0)}"]
         gateway = self._run("the gateway", command, "gateway.log")
-        proxy_url, admin_url = self._ready(gateway, _READY)
-        return proxy_url, admin_url
+        proxy_url, admin_url, proxy_ssl_url = self._ready(gateway, _READY)
+        return proxy_url, admin_url, proxy_ssl_url
 
     def _run(self, name: str, command: list[str], log: str) -> Child:
         child = Child(name, command, log=self._directory / log, environment=self._environ, directory=ROOT)
@@ -266,6 +289,12 @@ def _post(url: str, document: Any) -> None:
         raise DemoError(str(problem)) from None
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex((HOST, port)) != 0
+
+
 def _assert_free(ports: Mapping[str, int]) -> None:
     """Raises DemoError that names every port that is taken, and the command that uses others."""
     reasons, options = [], []
@@ -303,8 +332,10 @@ def _print_check(name: Path, environ: Mapping[str, str]) -> None:
     print(f"Config check: {summary(findings)}; `yeastarctl config check {name}` explains them.\n")
 
 
-def _print_examples(declaration: Declaration, keys: Mapping[str, str], proxy_url: str, stub_url: str) -> None:
-    """`keys`: those that were made, by variable."""
+def _print_examples(
+    declaration: Declaration, keys: Mapping[str, str], proxy_url: str, stub_url: str, over_tls: str
+) -> None:
+    """`keys`: those that were made, by variable. `over_tls`: a command that does the first one over HTTPS."""
     known = {key for entry in declaration.consumers() for key in entry.get("api_keys") or ()}
     made = next(iter(keys.values()), None)
     on = KEY_ON if _is_among(KEY_ON, known) else made
@@ -319,6 +350,11 @@ def _print_examples(declaration: Declaration, keys: Mapping[str, str], proxy_url
     print(f"  # A wrong key: 401, 10004\n  {_send(proxy_url, 'wrong', message)}\n")
     if _is_among(KEY_OFF, known):
         print(f"  # A PBX that is switched off: 403, 10005\n  {_send(proxy_url, KEY_OFF, message)}\n")
+    print(f"  # The first one over HTTPS\n  YEASTARCTL_KEY='{key}' {over_tls}\n")
+
+
+def _over_tls(proxy_ssl_url: str, authority: Path) -> str:
+    return f"{Path(sys.executable).with_name('yeastarctl')} verify --url {proxy_ssl_url} --ca {authority}"
 
 
 def _send(proxy_url: str, key: str, message: str) -> str:
@@ -345,6 +381,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name, default in (("proxy", "8000"), ("admin", "8001"), ("stub", "8080")):
         variable = f"{name.upper()}_PORT"
         parser.add_argument(f"--{name}-port", type=_port, default=environ.get(variable) or default)
+    parser.add_argument("--proxy-ssl-port", type=_port, default=environ.get("PROXY_SSL_PORT") or None)
     return parser.parse_args(arguments)
 
 

@@ -19,8 +19,14 @@ KEY_VARIABLE = "YEASTARCTL_KEY"
 
 
 def gateway_options(command: Command) -> Command:
-    """`--url`, `--key`, `--timeout` and `--insecure`."""
+    """`--url`, `--key`, `--timeout`, `--ca` and `--insecure`."""
     for option in (
+        click.option(
+            "--ca",
+            type=click.Path(exists=True, dir_okay=False, readable=True),
+            metavar="FILE",
+            help="PEM file with the authorities to trust, instead of the public ones.",
+        ),
         click.option("--insecure", is_flag=True, help="Accept any TLS certificate."),
         click.option(
             "--timeout",
@@ -49,7 +55,7 @@ def gateway_options(command: Command) -> Command:
     return command
 
 
-def connect(url: str, key: str | None, timeout: float, insecure: bool) -> Pbx:
+def connect(url: str, key: str | None, timeout: float, ca: str | None, insecure: bool) -> Pbx:
     """A PBX for the options that were given; asks at a terminal for a key that is missing."""
     key = key if key is not None else os.environ.get(KEY_VARIABLE)
     if key is None:
@@ -62,7 +68,7 @@ def connect(url: str, key: str | None, timeout: float, insecure: bool) -> Pbx:
             "the key is blank or has characters that no header can carry", param_hint="--key"
         )
     try:
-        return Pbx(url, key, timeout, verify_tls=not insecure)
+        return Pbx(url, key, timeout, verify_tls=False if insecure else ca or True)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
 

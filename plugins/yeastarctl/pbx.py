@@ -65,8 +65,9 @@ class _Bearer(requests.auth.AuthBase):
 class Pbx:
     """One PBX with one key. Not for use by several threads at once: each makes its own."""
 
-    def __init__(self, url: str, key: str, timeout: float = 10, verify_tls: bool = True) -> None:
-        """`url`: the gateway's address; either of the two end points does as well. Raises ValueError."""
+    def __init__(self, url: str, key: str, timeout: float = 10, verify_tls: bool | str = True) -> None:
+        """`url`: the gateway's address; either of the two end points does as well. `verify_tls`: also a PEM file
+        with the authorities to trust. Raises ValueError."""
         self.base = base_url(url)
         self._timeout = timeout
         self._session = requests.Session()
@@ -92,7 +93,13 @@ class Pbx:
         started = time.perf_counter()
         try:
             answer = self._session.request(
-                method, self.base + path, json=message, timeout=self._timeout, allow_redirects=False
+                method,
+                self.base + path,
+                json=message,
+                timeout=self._timeout,
+                allow_redirects=False,
+                # Said with the request: what the session says, requests lets REQUESTS_CA_BUNDLE override.
+                verify=self._session.verify,
             )
         except requests.RequestException as error:
             raise Unreachable(reason(error)) from error

@@ -44,6 +44,7 @@ def send(
     url: str,
     key: str | None,
     timeout: float,
+    ca: str | None,
     insecure: bool,
     sender: str,
     recipient: str,
@@ -62,7 +63,7 @@ def send(
     another machine than this one need a "yes" (or --yes).
     """
     terminal = Terminal(as_json)
-    pbx = connect(url, key, timeout, insecure)
+    pbx = connect(url, key, timeout, ca, insecure)
     if count == 1:
         _one(terminal, pbx, sender, recipient, text, list(media))
         return
@@ -71,7 +72,7 @@ def send(
     shown_key = key
 
     def another() -> Pbx:
-        return connect(url, shown_key, timeout, insecure)
+        return connect(url, shown_key, timeout, ca, insecure)
 
     volley = Volley(count, rate, connections)
     with Progress(

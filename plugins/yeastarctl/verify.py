@@ -11,13 +11,13 @@ from .terminal import Terminal, json_option, leave
 @click.command("verify", epilog=exits.EPILOG)
 @gateway_options
 @json_option
-def verify(url: str, key: str | None, timeout: float, insecure: bool, as_json: bool) -> None:
+def verify(url: str, key: str | None, timeout: float, ca: str | None, insecure: bool, as_json: bool) -> None:
     """Ask a gateway whether it accepts a PBX's key, as the PBX does when its channel is saved.
 
     Sends no message. A refusal is explained: what its code means, who can fix it, where to look.
     """
     terminal = Terminal(as_json)
-    pbx = connect(url, key, timeout, insecure)
+    pbx = connect(url, key, timeout, ca, insecure)
     try:
         answer = pbx.verify()
     except Unreachable as error:

@@ -21,7 +21,7 @@ from kong.embedded.child import Child
 from tests.harness.gateway import wait_until
 from tests.harness.stub import ROOT
 
-FREE_PORTS = {"PROXY_PORT": "0", "ADMIN_PORT": "0", "STUB_PORT": "0"}
+FREE_PORTS = {"PROXY_PORT": "0", "PROXY_SSL_PORT": "0", "ADMIN_PORT": "0", "STUB_PORT": "0"}
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -94,6 +94,16 @@ def test_its_curl_lines_do_what_it_says(start):
     assert order["client_order_id"]
     assert (curl(wrong).status_code, curl(wrong).json()["errors"][0]["code"]) == (401, "10004")
     assert (curl(off).status_code, curl(off).json()["errors"][0]["code"]) == (403, "10005")
+
+
+def test_its_last_line_does_the_same_over_https(start):
+    [line] = [line for line in start().output().splitlines() if "YEASTARCTL_KEY=" in line]
+    ended = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    untrusted = re.sub(r" --ca \S+", "", line)
+    ended = subprocess.run(untrusted, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "certificate" in ended.stdout + ended.stderr
 
 
 def test_it_says_what_it_uses_instead_of_what_the_file_says(start):
@@ -192,7 +202,7 @@ def refused(**changes: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("variable", ["PROXY_PORT", "ADMIN_PORT", "STUB_PORT"])
+@pytest.mark.parametrize("variable", ["PROXY_PORT", "PROXY_SSL_PORT", "ADMIN_PORT", "STUB_PORT"])
 def test_a_taken_port_is_told_with_the_variable_that_changes_it(variable):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
