@@ -55,7 +55,11 @@ TABLE = (
     Row("other 400 / 422, 413, 415", _status(400, 422, 413, 415), _always(INVALID_PARAMETER)),
     Row("401, with a new token too", _status(401), _always(NO_PERMISSION)),
     Row("402, 403, 404", _status(402, 403, 404), _always(NO_PERMISSION)),
-    Row("409 CONFLICT on client_order_id", _status(409), _always(SERVICE_UNAVAILABLE)),
+    Row(
+        "409 CONFLICT on client_order_id",
+        lambda a: a.status == 409 and a.error_code == "CONFLICT",
+        _always(SERVICE_UNAVAILABLE),
+    ),
     Row("429", _status(429), _always(TOO_MANY_REQUESTS)),
     Row("408, 425, 499", _status(408, 425, 499), _always(SERVICE_UNAVAILABLE)),
     Row(

@@ -43,7 +43,7 @@ ROWS: list[tuple[int, Any, str | None]] = [
     (403, "<html>", "10005"),
     (404, refusal("NOT_FOUND"), "10005"),
     (409, refusal("CONFLICT", "client_order_id"), "10007"),
-    (409, refusal("NEW"), "10007"),
+    (409, refusal("NEW"), "10002"),
     (408, "", "10007"),
     (408, refusal("VALIDATION_ERROR"), "10007"),
     (425, "", "10007"),

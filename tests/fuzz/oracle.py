@@ -115,7 +115,7 @@ def of_futuresms(status: int, body: bytes) -> str:
         return "10002"
     if status in (401, 402, 403, 404):
         return "10005"
-    if status in (408, 409, 425, 499):
+    if status in (408, 425, 499) or (status == 409 and code == "CONFLICT"):
         return "10007"
     if status == 429:
         return "10006"
