@@ -76,8 +76,8 @@ e2e: $(VENV)/.ready ## the acceptance suite against a gateway that runs: `make u
 		--proxy-url "$(PROXY_URL)" --admin-url "$(ADMIN_URL)" --stub-url "$(STUB_URL)"
 
 .PHONY: bench soak
-bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, two minutes; docs/benchmarks.md has the results
-	@$(bin)/python -m bench
+bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, some minutes; writes docs/benchmarks.md and its plot
+	@$(bin)/python -m bench --write
 
 soak: $(VENV)/.ready ## an hour: 100 000 requests cut off, 100 000 cases of anything, 15 minutes of load and faults
 	@$(bin)/python -m bench.soak

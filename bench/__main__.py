@@ -1,4 +1,4 @@
-"""`python -m bench`: compare, take apart, and with `--write` put it into docs/benchmarks.md."""
+"""`python -m bench`: compare, take apart, and with `--write` put it into docs/benchmarks.md (`make bench`)."""
 
 from __future__ import annotations
 

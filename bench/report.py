@@ -45,6 +45,8 @@ def tables(outcome: Outcome) -> str:
         [
             f"Measured on {outcome.machine}.",
             "",
+            *_summary(outcome),
+            "",
             *_table(
                 (
                     "server",
@@ -99,6 +101,31 @@ def tables(outcome: Outcome) -> str:
                 ),
             ),
         ]
+    )
+
+
+def _summary(outcome: Outcome) -> Iterable[str]:
+    """The comparison in words, from the same numbers as the table, so that the two cannot disagree."""
+    found = {(result.server, result.connections): result for result in outcome.servers}
+    [ours] = {result.server for result in outcome.kinds}
+    yield "**In short,** the plugin server of this project beside those of kong-pdk:"
+    yield ""
+    for connections in CONNECTIONS:
+        own = found[ours, connections]
+        others = [
+            f"{own.rate / other.rate:.1f} times the throughput of {other.server}, "
+            f"at {own.cpu / other.cpu:.0%} of its CPU a request"
+            for other in (found[server, connections] for server in SERVERS if server != ours)
+        ]
+        word = "connection" if connections == 1 else "connections"
+        yield f"- {connections} {word}: {'; '.join(others)}."
+    accepted = {
+        result.traffic: result.cpu for result in outcome.kinds if result.traffic.startswith("accepted")
+    }
+    yield (
+        "- CPU of an accepted message, in milliseconds: "
+        + "; ".join(f"{traffic.partition(', ')[2]} {cpu:.2f}" for traffic, cpu in accepted.items())
+        + "."
     )
 
 
