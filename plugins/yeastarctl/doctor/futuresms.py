@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
+from yeastar_adapter import trust
 from yeastar_adapter.futuresms.merchant import Account
 
 from ..pbx import reason
@@ -14,6 +16,7 @@ from .line import Line
 
 _SKEW = 30.0  # seconds
 _SHORT_LIFE = 120.0
+_SOON_DAYS = 30
 
 
 def check(account: Account) -> Iterator[Line]:
@@ -22,8 +25,14 @@ def check(account: Account) -> Iterator[Line]:
     One attempt only: FutureSMS may lock an account after several wrong passwords.
     """
     subject = f"FutureSMS {account.username}"
+    chain = list(_chain(account))
+    yield from chain
+    if any(line.state == "fail" for line in chain):
+        return  # nobody is told the password
     with requests.Session() as session:
         session.trust_env = False
+        # The authorities that the adapter trusts; requests has a bundle of its own.
+        session.verify = account.ca_certificates or trust.default_bundle()
         started = time.perf_counter()
         try:
             answer = _call(session, account, "POST", "/api/v1/auth/login", _credentials(account))
@@ -46,6 +55,39 @@ def check(account: Account) -> Iterator[Line]:
         yield _life(subject, data, answer)
         session.headers["Authorization"] = f"Bearer {token}"
         yield from _profile(subject, session, account)
+
+
+def _chain(account: Account) -> Iterator[Line]:
+    """What a server shows over TLS, judged by the authorities that the adapter trusts."""
+    parts = urlsplit(account.base_url)
+    if parts.scheme != "https" or not parts.hostname:
+        return
+    subject = f"TLS {parts.hostname}"
+    try:
+        chain = trust.describe(parts.hostname, parts.port or 443, account.ca_certificates)
+    except trust.TrustError as problem:
+        yield Line(
+            "fail",
+            subject,
+            str(problem),
+            "merchant.ca_certificates names a PEM file that Kong's user can read",
+        )
+        return
+    except OSError:
+        return  # nothing answers, or no TLS: the log-in says so
+    shown = chain.certificates[0] if chain.certificates else None
+    of = f"the certificate of {shown.subject} by {shown.issuer}" if shown else "the certificate"
+    if chain.problem:
+        yield Line(
+            "fail",
+            subject,
+            f"{of} is not trusted: {chain.problem} (authorities: {chain.bundle})",
+            "a private authority: merchant.ca_certificates; another name: the service's url; PBXs get 10007",
+        )
+        return
+    until = f", until {shown.not_after:%Y-%m-%d}" if shown else ""
+    ends = shown is not None and shown.not_after - datetime.now(timezone.utc) < timedelta(days=_SOON_DAYS)
+    yield Line("warn" if ends else "ok", subject, f"{chain.protocol}, {of}{until}; trusted by {chain.bundle}")
 
 
 def _profile(subject: str, session: requests.Session, account: Account) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from yeastar_adapter import trust
 from yeastar_adapter.limits.link import SCRIPT
 from yeastar_adapter.limits.settings import RedisSettings
 
@@ -90,7 +91,7 @@ def _client(settings: RedisSettings) -> Any:
         ssl=settings.ssl,
         ssl_cert_reqs="required" if settings.ssl_verify else "none",
         ssl_check_hostname=settings.ssl_verify,
-        ssl_ca_certs=getattr(settings, "ca_certificates", None),
+        ssl_ca_certs=settings.ca_certificates or trust.default_bundle(),
         socket_timeout=2,
         socket_connect_timeout=2,
         retry=Retry(NoBackoff(), 0),

@@ -21,6 +21,7 @@ from yeastarctl.doctor import futuresms, plugin_server, redis_server
 from yeastarctl.doctor.line import Line
 
 from kong.embedded.child import Child
+from tests.harness.authority import Authority
 from tests.harness.redis import RedisServer
 from tests.harness.stub import PASSWORD, USERNAME, StubServer
 from tests.unit.ctl.conftest import AnsweringServer, Cli
@@ -318,6 +319,41 @@ def test_something_else_at_the_address_is_a_failure(answering: Callable[..., Ans
     server = answering(200, b"<html>Welcome to nginx!</html>")
     (line,) = futuresms_check(Account(server.url, "user", "password"))
     assert (line.state, "without a token" in line.detail) == ("fail", True)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def tls_stub(tmp_path: Path, authority: Authority) -> Iterator[StubServer]:
+    """FutureSMS with a certificate of an authority that only this test knows."""
+    server = StubServer(tmp_path, tls=authority.issue())
+    yield server
+    server.stop()
+
+
+def test_the_chain_of_an_authority_that_is_configured_is_trusted(
+    tls_stub: StubServer, authority: Authority
+) -> None:
+    account = Account(tls_stub.tls_url, USERNAME, PASSWORD, ca_certificates=str(authority.certificate))
+    lines = futuresms_check(account)
+    assert (lines[0].subject, lines[0].state) == ("TLS localhost", "ok")
+    assert str(authority.certificate) in lines[0].detail
+    assert any("log-in at https://" in line.detail for line in lines)
+
+
+def test_an_authority_that_nobody_trusts_is_a_failure_that_names_it(tls_stub: StubServer) -> None:
+    (chain,) = futuresms_check(Account(tls_stub.tls_url, USERNAME, PASSWORD))
+    assert (chain.state, "is not trusted" in chain.detail) == ("fail", True)
+    assert "ca_certificates" in chain.todo
+
+
+def test_a_file_of_authorities_that_is_not_there_is_a_failure(tls_stub: StubServer, tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.pem")
+    (line,) = futuresms_check(Account(tls_stub.tls_url, USERNAME, PASSWORD, ca_certificates=missing))
+    assert (line.state, missing in line.detail) == ("fail", True)
 
 
 def test_a_clock_that_is_off_is_a_warning(answering: Callable[..., AnsweringServer]) -> None:
