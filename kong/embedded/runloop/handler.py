@@ -440,7 +440,7 @@ def _date() -> str:
 def _head(exchange: Exchange, *, passed_on: bool = False) -> tuple[bytes, bool, bool]:
     """The answer's head as nginx writes it, whether a body follows, and whether it goes in chunks.
 
-    `passed_on`: it is the service's own; nginx adds no Server and no Date to such a one.
+    `passed_on`: it is the service's own; nginx adds no Date to such a one.
     """
     status = exchange.status
     headers = exchange.response
@@ -457,8 +457,6 @@ def _head(exchange: Exchange, *, passed_on: bool = False) -> tuple[bytes, bool, 
             exchange.keepalive = False
     reason = exchange.reason if exchange.reason is not None else errors.REASONS.get(status, "")
     lines = [f"HTTP/1.1 {status:03d} {reason}"]
-    if "server" not in headers and not passed_on:
-        lines.append("Server: openresty")
     if "date" not in headers and not passed_on and not exchange.dateless:
         lines.append(f"Date: {_date()}")
     content_type = headers.get("content-type")
