@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -122,9 +123,15 @@ def test_stalling_handshakes_hold_nobody_up(gateway: EmbeddedGateway) -> None:
 
 
 def test_what_is_not_tls_gets_no_answer_and_harms_nobody(gateway: EmbeddedGateway) -> None:
-    with socket.create_connection(("127.0.0.1", _port(gateway)), timeout=30) as plain:
+    answer = b""
+    with (
+        socket.create_connection(("127.0.0.1", _port(gateway)), timeout=30) as plain,
+        contextlib.suppress(ConnectionResetError),
+    ):
         plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert plain.recv(65536) in (b"", b"\x15\x03\x01\x00\x02\x02\x46")  # closed, or first an alert
+        while data := plain.recv(65536):
+            answer += data
+    assert b"HTTP" not in answer
     assert _get(gateway, "localhost", _trusting())[0].startswith("https")
 
 
