@@ -183,3 +183,50 @@ def test_the_tables_of_the_dashboard_count_a_series_that_begins_and_one_that_beg
     labels = '{code="10001", consumer="acme-manila", endpoint="sendmessage", fault="pbx"}'
     question = f"abs({table} - {expected}) <= bool 1.5"
     _ask(tmp_path, {refusals("acme-manila", "10001", "pbx"): values}, 60, question, {labels: 1})
+
+
+def reports(outcome: str, status: str, instance: str = "one", counted_in: str = "redis") -> str:
+    labels = {
+        "consumer": "acme-manila",
+        "outcome": outcome,
+        "status": status,
+        "counted_in": counted_in,
+        "instance": instance,
+    }
+    return f"yeastar_adapter_delivery_reports_total{{{', '.join(f'{k}={json.dumps(v)}' for k, v in labels.items())}}}"
+
+
+@pytest.mark.parametrize("counted_in", ["redis", "local"])
+def test_fewer_messages_that_arrive_are_an_alert(tmp_path: Path, counted_in: str) -> None:
+    # A day with 9 of 10 delivered, on two nodes that export one count; then a morning with half of them.
+    series = {
+        reports(outcome, status, instance, counted_in): f"0+{before}x1500 {before * 1500}+{after}x200"
+        for instance in ("one", "two")
+        for outcome, status, before, after in (
+            ("delivered", "DELIVRD", 9, 5),
+            ("undelivered", "UNDELIV", 1, 5),
+            ("interim", "ENROUTE", 10, 10),
+        )
+    }
+    _judge(tmp_path, series, 1490, set())
+    _judge(tmp_path, series, 1600, {"DeliveryRateFalls"})
+
+
+def test_no_message_that_arrives_is_an_alert_too(tmp_path: Path) -> None:
+    series = {
+        reports("delivered", "DELIVRD"): "0+9x1500 13500x200",
+        reports("undelivered", "UNDELIV"): "0+1x1500 1500+10x200",
+    }
+    _judge(tmp_path, series, 1650, {"DeliveryRateFalls"})
+
+
+def test_reports_that_stop_are_an_alert(tmp_path: Path) -> None:
+    expected = 'yeastar_adapter_delivery_reports_expected_total{consumer="acme-manila"}'
+    _judge(tmp_path, {expected: "0+10x200", reports("delivered", "DELIVRD"): "0+10x200"}, 200, set())
+    _judge(
+        tmp_path,
+        {expected: "0+10x200", reports("delivered", "DELIVRD"): "0+10x60 600x140"},
+        170,
+        {"DeliveryReportsStop"},
+    )
+    _judge(tmp_path, {expected: "0+10x200"}, 170, {"DeliveryReportsStop"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.harness.gateway import Gateway
+from tests.harness.gateway import Gateway, wait_until
 from tests.harness.kong_yml import KongYml
 from tests.harness.pbx import Pbx
 from tests.harness.stub import PASSWORD, USERNAME, StubClient
@@ -192,6 +192,16 @@ def test_a_tenant_without_an_account_is_refused_and_nobody_else_s_is_used(
     assert len(stub.orders()) == 1
 
 
+def test_reports_come_on_the_second_route(serve: Serve, stub: StubClient, gateway: Gateway) -> None:
+    example = declarative("delivery-reports")
+    settings = {"public_url": gateway.proxy_url, "secret": "example-of-a-secret-0123456789abcdef"}
+    example.config["delivery_reports"].update(settings)  # one record, by its anchor, for both routes
+    stub.report(https_only=False, allow_private=True, charge_ms=0, delay_ms=0, retry_ms=0)
+    assert serve(example)(KEYS["ACME_MANILA_KEY"]).send().status == 200
+    wait_until(lambda: stub.reports()["waiting"] == 0, 60, "the report to be done")
+    assert stub.reports()["counts"] == {"attempts": 1, "stored": 1, "stored DELIVRD": 1}
+
+
 def test_what_deck_synchronises(serve: Serve, stub: StubClient) -> None:
     pbx = serve(declarative("deck"))
     assert pbx(KEYS["ACME_MANILA_KEY"]).send().status == 200
@@ -289,6 +299,6 @@ def test_every_vault_reference_of_the_manifests_is_a_variable_of_the_gateway() -
 
 
 def _route(path: Path) -> dict[str, Any]:
-    [route] = YAML(typ="safe").load(path.read_text())["services"][0]["routes"]
+    route, *_ = YAML(typ="safe").load(path.read_text())["services"][0]["routes"]
     found: dict[str, Any] = route
     return found
