@@ -95,6 +95,7 @@ class Event(greenlet):  # type: ignore[misc]
             try:
                 self.handler(events.kong)
                 if self.state == RUNNING:
+                    self.state = WAITING
                     self.connection.send(end_of_handler(self.message_id, self.id))
             except EventLoopBlocked:
                 events.stopped(self)
@@ -122,13 +123,15 @@ class Event(greenlet):  # type: ignore[misc]
             events.abandon(self)
             raise EventEnded
         events.counters.pdk_calls += 1
+        # Before it goes out: the watchdog may interrupt in between, and a message must not be answered twice. Kong
+        # would take the second answer for that to its next message.
+        self.state = WAITING
         if not connection.send(answer):
             events.abandon(self)
             raise EventEnded
         if ends_event:
             events.close(self)
             raise EventEnded
-        self.state = WAITING
         self.since = events.now
         if len(events) == 1:
             events.busy_poll()

@@ -216,9 +216,9 @@ def test_a_process_that_cannot_be_interrupted_ends_and_says_where(serve: Serve) 
 
 
 def test_handlers_are_not_interrupted_while_the_loop_runs(serve: Serve) -> None:
-    server = serve(max_blocking_time=1, watchdog_timeout=2)
+    server = serve(max_blocking_time=2, watchdog_timeout=4)
     worker, instance = server.start("calls")
-    deadline = time.monotonic() + 2.5
+    deadline = time.monotonic() + 4.5
     while time.monotonic() < deadline:
         assert asked(worker.step(worker.step(worker.begin(instance), "A"), "B"))[1][0] == 200
     assert server.process.poll() is None
