@@ -15,6 +15,7 @@ from .delivery_reports.address import reference_of
 from .futuresms.answer import Answer
 from .futuresms.merchant import LoginRefused, Unreachable
 from .futuresms.order import Order
+from .futuresms.tokens import order_taken
 from .integration import Integration
 from .limits import LimiterUnavailable, Verdict
 from .observability.requests import Fault, RequestRecord, described
@@ -124,6 +125,7 @@ class Adapter:
             answer, wait = self._submit_again(upstream)
             record.answer = answer
         if answer.is_order:
+            order_taken(upstream.token)
             record.sent()
             self._integration.reports.expect(upstream.consumer)
             return Reply(200, sent(answer.order_id))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+from weakref import WeakSet
 
 from .answer import Answer
 from .merchant import Account, LoginRefused, Throttled, Tokens, Unreachable
@@ -34,8 +35,9 @@ _THROTTLED_PAUSE = (0.5, 60.0)
 _REMEMBERED = 16
 
 # Orders that are answered 401 whatever the token are one trouble, if no more than this many seconds lie between them,
-# pauses not counted. The first few are taken for chance: a token may be revoked just after it was issued.
-_ONE_TROUBLE = 2.0
+# pauses not counted, and no order was taken in between. The first few are taken for chance: a token may be revoked
+# just after it was issued.
+_ONE_TROUBLE = 60.0
 _BY_CHANCE = 3
 
 
@@ -80,6 +82,16 @@ class _Pause:
 def start_thread(work: Callable[[], None]) -> None:
     """Run `work` on its own. In the plugin server, which gevent has patched, that is a greenlet."""
     threading.Thread(target=work, name="merchant-session", daemon=True).start()
+
+
+_in_trouble: WeakSet[AccessTokens] = WeakSet()
+
+
+def order_taken(token: str) -> None:
+    """An order that Kong has proxied was made: its token is good, and those who have had trouble are over it."""
+    for tokens in list(_in_trouble):
+        if tokens.issued(token) and not tokens.is_rejected(token):
+            tokens.taken(token)
 
 
 class AccessTokens:
@@ -136,10 +148,15 @@ class AccessTokens:
         """Whether FutureSMS has given this token to us, lately: the present one, or one that it has replaced."""
         return token in self._issued
 
+    def is_rejected(self, token: str) -> bool:
+        """Whether an order was answered 401 with this token."""
+        return token in self._rejected
+
     def taken(self, token: str) -> None:
-        """An order that had been answered 401 got another answer with this token."""
+        """An order got another answer than 401 with this token."""
         self._taken = token
         self._refusals = 0
+        _in_trouble.discard(self)
 
     def refused(self, token: str) -> None:
         """An order was answered 401 with a token that had been fetched for it.
@@ -155,6 +172,7 @@ class AccessTokens:
             if now > self._trouble_until:
                 self._refusals = 0
             self._refusals += 1
+            _in_trouble.add(self)
             seconds = 0.0
             if self._refusals > _BY_CHANCE:
                 first, longest = _REFUSED_PAUSE

@@ -12,6 +12,7 @@ import pytest
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.merchant import Account, LoginRefused, Throttled, Tokens, Unreachable
 from yeastar_adapter.futuresms.session import MerchantSession
+from yeastar_adapter.futuresms.tokens import order_taken
 
 ACCOUNT = Account("http://futuresms", "yeastar-gateway", "stub-password", timeout=5.0)
 
@@ -308,6 +309,32 @@ def test_a_401_now_and_then_stops_nobody(
         api.rejects_all = False
         assert session.submit_again("/p", b"{}", session.token())[0].is_order
         clock.now += apart
+
+
+def test_messages_that_come_seldom_are_stopped_too_when_none_of_them_is_taken(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    api.rejects_all = True
+    refused = 0
+    for _ in range(20):
+        clock.now += 5
+        try:
+            session.submit_again("/p", b"{}", session.token())
+        except LoginRefused:
+            refused += 1
+    assert refused > 5
+
+
+def test_a_message_that_kong_has_proxied_well_ends_the_trouble(
+    session: MerchantSession, api: MerchantApi, clock: Clock
+) -> None:
+    for _ in range(10):
+        api.rejects_all = True
+        session.submit_again("/p", b"{}", session.token())
+        api.rejects_all = False
+        order_taken(session.token())
+    order_taken("a token of nobody")
+    assert not session.tokens.paused
 
 
 def test_orders_that_were_on_their_way_meanwhile_are_not_submitted_again(
