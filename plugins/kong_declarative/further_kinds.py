@@ -6,6 +6,7 @@ is not known here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -95,9 +96,14 @@ _KINDS = (
                 "not_one_of": ["env"],
             }
         },
-        {"name": _REQUIRED_TEXT},
+        {"name": {**_REQUIRED_TEXT, "custom_validator": lambda name: _vault_error(name)}},
         {"description": _TEXT},
-        {"config": {"type": "record", "required": False}},
+        {
+            "config": {
+                "type": "record",
+                "fields": [{"prefix": {"type": "string", "match": "^[%a_-][%a%d_-]*$"}}],
+            }
+        },
     ),
     _kind(
         "jwt_secrets",
@@ -157,6 +163,18 @@ _FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+def _vault_error(name: str) -> str | None:
+    return None if name == "env" else f"vault '{name}' is not installed"
+
+
+def _snis_error(route: Mapping[str, Any]) -> str | None:
+    if not route.get("snis") or {"https", "tls", "grpcs", "tls_passthrough"} & set(
+        route.get("protocols") or ()
+    ):
+        return None
+    return "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'"
+
+
 def _completed(kind: Kind) -> Kind:
     fields = [
         {
@@ -167,7 +185,10 @@ def _completed(kind: Kind) -> Kind:
         for entry in kind.definition["fields"]
         for name, field in entry.items()
     ]
-    return replace(kind, definition={**kind.definition, "fields": fields})
+    checks = [*kind.definition.get("entity_checks", ())]
+    if kind.name == "routes":
+        checks.append({"custom_entity_check": {"field_sources": ["snis", "protocols"], "fn": _snis_error}})
+    return replace(kind, definition={**kind.definition, "fields": fields, "entity_checks": checks})
 
 
 def _protocols(field: dict[str, Any]) -> dict[str, Any]:

@@ -298,6 +298,8 @@ def _reference_node(node: Node, text: str) -> Node:
 
 def _value_cure(node: Node, path: Path, text: str) -> str:
     value = node.value
+    if "is not installed" in text:
+        return "Kong itself has the vault env; the others belong to Kong Enterprise (ask yours: --admin-url)"
     if text == "length must be at least 1":
         return "write a value, or remove the line"
     if text.startswith("should start with: http"):

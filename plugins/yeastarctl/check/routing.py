@@ -147,12 +147,12 @@ def _route(route: Route) -> Iterator[Finding]:
     if preserve is not None and preserve.value is True:
         node = route.service.node if route.service else route.node
         encrypted = (node.text("url") or node.text("protocol") or "").startswith("https")
-        report = error if encrypted else warning
-        yield report(
+        yield error(
             "preserve-host",
             preserve,
             "preserve_host sends the name by which the PBX calls this gateway to FutureSMS as its Host"
-            + (", and asks for its certificate: FutureSMS knows no such host" if encrypted else ""),
+            + (", and asks for its certificate" if encrypted else "")
+            + ": FutureSMS knows no such host",
             "set `preserve_host: false`, Kong's default",
             Edit("preserve_host: true", "preserve_host: false"),
         )

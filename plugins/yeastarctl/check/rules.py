@@ -293,7 +293,7 @@ RULES: dict[str, Rule] = {
             ),
             (
                 "preserve-host",
-                "error (https), warning (http)",
+                "error",
                 "`preserve_host` is on.",
                 "FutureSMS is asked for by the name of this gateway, which it does not have. In"
                 " Kubernetes it is on unless the"
