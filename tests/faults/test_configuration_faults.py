@@ -229,7 +229,7 @@ DEFECTS = {
     ),
     "password-two-lines": Defect(
         _merchant(password="{vault://env/two-lines}"),
-        r"FutureSMS refuses the log-in.*consumer=password-two-lines",
+        r"consumer password-two-lines: merchant\.password has a line break in it",
     ),
     "address-bare": _address("http://"),
     "address-bracket": _address("http://[::1"),
