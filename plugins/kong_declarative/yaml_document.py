@@ -220,6 +220,7 @@ class _Reader:
 
     def _mapping(self, path: Path) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
+        written: set[Any] = set()  # here, not brought in by a merge
         while type(event := next(self._events)).__name__ != "MappingEndEvent":
             key = self._node(event, ())
             if isinstance(key, (dict, list)):
@@ -233,7 +234,9 @@ class _Reader:
             place = (*path, key)
             if key in found:
                 self._forget(place)
+            if key in written:
                 self._repeated.append(place)
+            written.add(key)
             self.lines[place] = event.start_mark.line + 1
             found[key] = self._node(inner, place)
         return found

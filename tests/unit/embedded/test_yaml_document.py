@@ -101,3 +101,9 @@ def test_a_broken_text_is_one_line_with_file_and_line(
 
     assert str(refusal.value).startswith(line)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_key_that_overrides_a_merged_one_is_not_repeated() -> None:
+    document = parse("base: &base {a: 1}\nmerged: {<<: *base, a: 2}\ntwice: {a: 1, a: 2}\n")
+    assert document.value["merged"] == {"a": 2}
+    assert document.repeated == (("twice", "a"),)
