@@ -219,7 +219,7 @@ def _reports(config: Node, environment: Environment) -> Iterator[Finding]:
         return
     for name, example in (
         ("public_url", "https://sms.example.com"),
-        ("secret", "{vault://env/yeastar-report-secret}"),
+        ("secret", "{vault://env/delivery-report-secret}"),
     ):
         node = reports.get(name)
         value = environment.text(node)

@@ -50,7 +50,7 @@ _KEY_AUTH = """- name: key-auth
 _REPORTS = """delivery_reports:
   enabled: true
   public_url: https://sms.example.com
-  secret: "{vault://env/yeastar-report-secret}" # openssl rand -hex 32"""
+  secret: "{vault://env/delivery-report-secret}" # openssl rand -hex 32"""
 _MERCHANT = """merchant:
   username: "{vault://env/futuresms-username}"
   password: "{vault://env/futuresms-password}\""""
