@@ -155,6 +155,8 @@ def _load(path: str) -> _Context:
         raise TrustError(f"{path} holds no certificate in PEM form") from None
     except OSError as problem:
         raise TrustError(f"{path} cannot be read: {problem.strerror}") from None
+    except ValueError:  # a NUL in it
+        raise TrustError(f"{path!r} is not the name of a file") from None
     # Authorities alone; a server's own certificate may be trusted as well, and shows no dates here.
     ends = [ssl.cert_time_to_seconds(str(found["notAfter"])) for found in context.get_ca_certs()]
     if ends and max(ends) < time.time():
@@ -167,7 +169,7 @@ def _identity(path: str) -> tuple[int, ...] | None:
     """Changes with the file, also where a link is turned to another one; None: it is not there."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 

@@ -184,7 +184,8 @@ RESPONSES: dict[str, Callable[[], Request]] = {
 }
 
 # The limiter counts in this process when Redis, or its own way to it, fails; a line that cannot be logged is lost.
-_TOLERANT = ("limits/", "observability/logs.py")
+# Connections that nobody uses are closed beside the requests.
+_TOLERANT = ("limits/", "observability/logs.py", "futuresms/connections.py")
 
 
 def _serves(adapter: Adapter, worker: Worker, instance: int) -> None:
@@ -310,8 +311,10 @@ def test_whatever_is_raised_is_answered(adapter: Adapter, what: str) -> None:
             if answer is None:
                 assert place.startswith(_TOLERANT), place
             else:
-                # The parser gives up on what its own exceptions are.
-                assert answer.code == "10007" or place.startswith("yeastar/message.py"), place
+                # The parser gives up on what its own exceptions are, and an iteration on what ends one.
+                assert answer.code == "10007" or place.startswith(
+                    ("yeastar/message.py", "yeastar/text.py")
+                ), place
             _serves(adapter, worker, standing)
         assert at > 30
 

@@ -14,7 +14,7 @@ from yeastar_adapter.observability import metrics
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "observability"
 DASHBOARDS = sorted((OBSERVABILITY / "grafana/dashboards").glob("*.json"))
-SOURCE = Path(metrics.__file__).read_text()
+SOURCE = "".join(path.read_text() for path in sorted(Path(metrics.__file__).parent.glob("*metrics.py")))
 
 
 def read(name: str) -> Any:

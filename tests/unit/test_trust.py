@@ -62,6 +62,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path) -> 
         with pytest.raises(TrustError, match=f"{file} ({reason})"):
             TrustStore(str(file)).context()
         assert str(file) in (check(str(file)) or "")
+    assert "is not the name of a file" in (check("a\0b") or "")
 
 
 def test_certificates_that_have_all_expired_are_refused_and_old_beside_new_are_not(
