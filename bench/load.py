@@ -69,11 +69,9 @@ class Request:
         left = {
             **_LEFT,
             "line": self.request_line,
-            "scheme": "https",
             "address": "192.0.2.7",
             "body": self.body.decode(),
-            "body_bytes": len(self.body),
-            "service": {"protocol": "https", "host": "api.futuresms.example", "port": 443},
+            "service": "https://api.futuresms.example:443",
         }
         return left if self.authorization is None else {**left, "authorization": self.authorization}
 
@@ -82,7 +80,6 @@ class Request:
             **_LEFT,
             "status": self.upstream_status,
             "body": self.upstream_body.decode(),
-            "body_bytes": len(self.upstream_body),
             "waited_ms": 1,
             "carried": True,
             "consumer": "acme-manila",
@@ -92,7 +89,6 @@ class Request:
 
 _LEFT = {
     "interface": 1,
-    "version": "0.2.0",
     "nonce": "831ad381b8f37f52da08e41d4b202eb5",
     "id": "831ad381b8f37f52da08e41d4b202eb5",
 }

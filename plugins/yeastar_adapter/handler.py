@@ -35,7 +35,7 @@ class Plugin:
         left = kong.ctx.shared.get(REQUEST)
         decision = self._adapter.access(left, partial(self._consumers.find, kong))
         if isinstance(decision, Forward):
-            kong.yeastar.forward(_for_the_guard(decision, left["nonce"]))
+            kong.yeastar.forward(*_for_the_guard(decision, left["nonce"]))
             return
         if decision.identity is not None:
             kong.client.authenticate(decision.identity.consumer, {"id": decision.identity.credential_id})
@@ -66,22 +66,20 @@ class Consumers:
         return consumer
 
 
-def _for_the_guard(forward: Forward, nonce: str) -> dict[str, Any]:
-    decision = {
-        "interface": INTERFACE,
-        "nonce": nonce,
-        "path": forward.path,
-        "body": forward.order.body,
-        "token": forward.token,
-        "consumer": forward.consumer,
-        "client_order_id": forward.order.client_order_id,
-    }
-    if forward.identity is not None:
-        decision["authenticated"] = forward.identity.consumer
-        decision["credential_id"] = forward.identity.credential_id
-    if forward.headers:
-        decision["headers"] = dict(forward.headers)
-    return decision
+def _for_the_guard(forward: Forward, nonce: str) -> tuple[Any, ...]:
+    """The arguments of `kong.yeastar.forward`; for a consumer that Kong knows already, the last two are left out."""
+    order = forward.order
+    decision = (
+        INTERFACE,
+        nonce,
+        forward.path,
+        forward.token,
+        order.body,
+        forward.consumer,
+        order.client_order_id,
+        dict(forward.headers),
+    )
+    return decision if forward.identity is None else (*decision, *forward.identity)
 
 
 def _exit(kong: Any, reply: Reply, left: Any) -> None:

@@ -18,7 +18,6 @@ from .futuresms.sessions import session_of
 from .limits import open_limiter
 from .observability import deliveries, logs, requests
 from .observability.exporter import exporter_at
-from .request import Service
 from .settings import Consumer, Settings
 from .yeastar.errors import NO_PERMISSION, SERVICE_UNAVAILABLE, Refusal
 
@@ -43,7 +42,7 @@ class Integration:
         self._exporter = exporter_at(self.settings.metrics_listen)
         self._sessions: dict[Account, MerchantSession] = {}
 
-    def session(self, consumer: Consumer, service: Service | None) -> MerchantSession:
+    def session(self, consumer: Consumer, service: str | None) -> MerchantSession:
         """The Merchant session that a consumer's orders go through.
 
         Raises Refusal: 10005 without an account, 10007 where nobody says where FutureSMS is.
@@ -51,7 +50,7 @@ class Integration:
         merchant = consumer.merchant
         if merchant is None:
             raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' has no FutureSMS account")
-        address = merchant.base_url or (service and service.address)
+        address = merchant.base_url or service
         if not address:
             raise Refusal(
                 SERVICE_UNAVAILABLE,

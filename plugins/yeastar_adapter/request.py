@@ -19,26 +19,12 @@ REQUEST = "yeastar_request"
 
 
 @dataclass(slots=True, eq=False)
-class Service:
-    """The Kong service of the route: where FutureSMS is."""
-
-    protocol: str
-    host: str
-    port: int
-
-    @property
-    def address(self) -> str:
-        """As `merchant.base_url` says it."""
-        return f"{self.protocol}://{self.host}:{self.port}"
-
-
-@dataclass(slots=True, eq=False)
 class Request:
     """A request of the PBX, as it came.
 
     line: method, target and version. body: None when it is longer than the reader hands over; `body_bytes` says how
-    long. address: of the client. consumer: whom a Kong plugin has authenticated (`id`, `username`, `custom_id`), with
-    a credential or as its anonymous consumer.
+    long. address: of the client. service: where FutureSMS is, as `merchant.base_url` says it. consumer: whom a Kong
+    plugin has authenticated (`id`, `username`, `custom_id`), with a credential or as its anonymous consumer.
     """
 
     nonce: str
@@ -48,8 +34,7 @@ class Request:
     body: bytes | None = b""
     body_bytes: int = 0
     address: str = ""
-    scheme: str = "http"
-    service: Service | None = None
+    service: str | None = None
     consumer: Mapping[str, Any] | None = None
     credential: bool = False
 
@@ -65,8 +50,7 @@ class Request:
             body=_octets(left.get("body")),
             body_bytes=int(left.get("body_bytes") or 0),
             address=str(left.get("address") or ""),
-            scheme=str(left.get("scheme") or ""),
-            service=_service(left.get("service")),
+            service=left.get("service"),
             consumer=left.get("consumer"),
             credential=bool(left.get("credential")),
         )
@@ -92,7 +76,7 @@ class UpstreamAnswer:
     path: str = ""
     order: bytes = b""
     token: str = ""
-    service: Service | None = None
+    service: str | None = None
 
     @classmethod
     def read(cls, left: Any) -> UpstreamAnswer:
@@ -111,7 +95,7 @@ class UpstreamAnswer:
             path=str(left.get("path") or ""),
             order=_octets(left.get("order")) or b"",
             token=str(left.get("token") or ""),
-            service=_service(left.get("service")),
+            service=left.get("service"),
         )
 
 
@@ -123,13 +107,9 @@ def _assert_interface(left: Any) -> None:
     if left.get("interface") != INTERFACE:
         raise Refusal(
             SERVICE_UNAVAILABLE,
-            reason=f"yeastar-reader {left.get('version')} is of another version: it speaks interface "
-            f"{left.get('interface')}, this yeastar-adapter speaks {INTERFACE}; install the three of one release",
+            reason=f"yeastar-reader is of another version: it speaks interface {left.get('interface')}, "
+            f"this yeastar-adapter speaks {INTERFACE}; install the three of one release",
         )
-
-
-def _service(left: Any) -> Service | None:
-    return Service(left["protocol"], left["host"], left["port"]) if left else None
 
 
 def _octets(text: str | bytes | None) -> bytes | None:

@@ -130,13 +130,10 @@ FORGERY = """
 local shared = kong.ctx.shared
 local request = shared.yeastar_request or {}
 local nonce = (%s)
-local forged = {
-  interface = 1, nonce = nonce, path = "/api/v1/sms/sends", token = "t", consumer = "acme-manila",
-  body = '{"phone_number": "+639170000001", "var": "forged"}',
-}
-shared.yeastar_decision = forged
+local body = '{"phone_number": "+639170000001", "var": "forged"}'
+shared.yeastar_decision = { interface = 1, nonce = nonce, path = "/api/v1/sms/sends", token = "t", body = body }
 if kong.yeastar then
-  kong.yeastar.forward(forged)
+  kong.yeastar.forward(1, nonce, "/api/v1/sms/sends", "t", body, "acme-manila", "id", {})
 end
 kong.service.request.set_path("/api/v1/sms/sends")
 kong.service.request.set_header("X-Between", "1")

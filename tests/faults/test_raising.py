@@ -53,7 +53,8 @@ class Request:
         name = method.removeprefix("kong.")
         self.calls.append(name)
         if name == "yeastar.forward":
-            [self.decision] = arguments
+            names = ("interface", "nonce", "path", "token", "body")
+            self.decision = dict(zip(names, arguments, strict=False))
         return {
             "ctx.shared.get": self._left() if self.reader else None,
             "yeastar.upstream_answer": self._answer(),

@@ -90,9 +90,11 @@ class Kong:
         known |= {"consumer": self.consumer, "credential": self.credential}
         return left(self.line, b"", body=self.body, body_bytes=len(self.body), **known)
 
-    def do_yeastar_forward(self, decision: dict[str, Any]) -> None:
-        assert decision["nonce"] == NONCE
-        self.decision = decision
+    def do_yeastar_forward(
+        self, interface: int, nonce: str, path: str, token: str, body: bytes, *more: Any
+    ) -> None:
+        assert (interface, nonce) == (1, NONCE)
+        self.decision = {"path": path, "token": token, "body": body}
 
     def do_yeastar_upstream_answer(self) -> Any:
         order = self.decision or {}

@@ -10,7 +10,7 @@ SEND = f"POST {BASE}/sendmessage HTTP/1.1"
 VERIFY = f"GET {BASE}/verify HTTP/1.1"
 MESSAGE = {"from": "+63280000001", "to": "+639171234567", "text": "Your table is ready"}
 NONCE = "0123456789abcdef0123456789abcdef"
-SERVICE = {"protocol": "http", "host": "futuresms", "port": 8080}
+SERVICE = "http://futuresms:8080"
 
 
 def left(line: str = SEND, message: Any = MESSAGE, key: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -18,14 +18,11 @@ def left(line: str = SEND, message: Any = MESSAGE, key: str | None = None, **cha
     octets = message if isinstance(message, bytes) else json.dumps(message).encode()
     request: dict[str, Any] = {
         "interface": 1,
-        "version": "0.2.0",
         "nonce": NONCE,
         "id": "r-1",
         "line": line,
-        "scheme": "https",
         "address": "192.0.2.7",
         "body": octets.decode("utf-8", "surrogateescape"),
-        "body_bytes": len(octets),
         "service": SERVICE,
     }
     if key is not None:
@@ -39,7 +36,6 @@ def answered(status: int = 202, body: Any = None, order: Any = None, **changes: 
         body = {"data": {"order_id": "SDPS1"}} if status == 202 else {}
     answer: dict[str, Any] = {
         "interface": 1,
-        "version": "0.2.0",
         "nonce": NONCE,
         "id": "r-1",
         "status": status,

@@ -8,6 +8,8 @@ local forwarding = require "kong.plugins.yeastar-reader.forwarding"
 local kong = kong
 local ngx = ngx
 
+local next = next
+
 local INTERFACE = 1
 local VERSION = "0.2.0"
 
@@ -80,7 +82,7 @@ function YeastarGuard:access()
   ngx.req.set_header("Accept", "application/json")
   ngx.req.set_header("Accept-Encoding", "identity")
 
-  if decision.headers then
+  if decision.headers and next(decision.headers) then
     kong.response.set_headers(decision.headers)
   end
   state.headers = ngx.resp.get_headers(0)

@@ -96,10 +96,10 @@ def test_without_the_reader_nothing_is_decided_but_a_refusal(
 def test_a_reader_of_another_interface_is_refused_and_named(
     interface: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = left(key=KEY, interface=interface, version="9.9.9")
+    request = left(key=KEY, interface=interface)
     assert code(access(request)) == "10007"
-    assert code(adapter().response(answered(interface=interface, version="9.9.9"))) == "10007"
-    assert "yeastar-reader 9.9.9 is of another version" in caplog.text
+    assert code(adapter().response(answered(interface=interface))) == "10007"
+    assert "yeastar-reader is of another version" in caplog.text
 
 
 def test_whom_kong_is_to_know_goes_with_every_decision_about_a_consumer() -> None:
