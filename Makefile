@@ -19,7 +19,7 @@ PYTHON := $(shell \
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format docs dist up down e2e clean
+.PHONY: help setup run test lint format docs dist up down reload e2e clean
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -61,11 +61,21 @@ docs: $(VENV)/.docs ## the documentation, into site/
 dist: $(VENV)/.ready ## wheel and sdist into dist/, tried in a fresh virtual environment
 	@$(bin)/python scripts/check_dist.py
 
+COMPOSE ?= docker compose
+# What the containers mount is read by other users than the one who cloned, whatever his umask.
 up: ## the real Kong, with Docker: docker-compose.yml
-	docker compose up --build --wait
+	@chmod a+x . && chmod -R a+rX "$(KONG_YML)" observability
+	$(COMPOSE) build
+	@# Before anything starts, and before anything that runs is replaced.
+	$(COMPOSE) run --rm --no-deps -T check
+	$(COMPOSE) up --wait
 
-down: ## stop it
-	docker compose down
+down: ## stop it, with the services of every profile
+	$(COMPOSE) --profile '*' down
+
+reload: ## check kong.yml, put it in force in the gateway of `make up`, and show that it is
+	@chmod a+r "$(KONG_YML)"
+	@$(COMPOSE) exec -T kong reload
 
 # The ports are those of docker-compose.yml; `make e2e PROXY_URL=… ADMIN_URL=… STUB_URL=…` tests another gateway.
 PROXY_URL ?= http://127.0.0.1:8000

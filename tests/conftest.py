@@ -15,7 +15,7 @@ import pytest
 
 from tests.harness.gateway import EmbeddedGateway, Gateway
 from tests.harness.kong_yml import KongYml
-from tests.harness.outside import found_addresses
+from tests.harness.outside import found_addresses, kept_configuration
 from tests.harness.pbx import Journal, Pbx
 from tests.harness.redis import RedisServer
 from tests.harness.secrets import Secrets
@@ -43,6 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("one gateway, one process: leave out -n, or say -n 0")
     config.stash[_journal] = Journal()
     config.stash[_secrets] = Secrets()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if not config.getoption("--proxy-url"):
+        return []
+    return [
+        f"gateway: {config.getoption('--proxy-url')}; until the end it serves configurations of this suite (the demo "
+        "keys, no rate limits, the stub's account), then what it serves now"
+    ]
 
 
 _journal = pytest.StashKey[Journal]()
@@ -162,9 +171,8 @@ def _running(
     probe_url = f"{_addresses['upstream']}/__stub__/status"
     proxy_url, admin_url = pytestconfig.getoption("--proxy-url"), pytestconfig.getoption("--admin-url")
     if proxy_url:
-        outside = Gateway(proxy_url, admin_url, probe_url)
-        yield outside
-        outside.load(_base_kong_yml)
+        with kept_configuration(admin_url):
+            yield Gateway(proxy_url, admin_url, probe_url)
         return
     gateway = EmbeddedGateway(tmp_path_factory.mktemp("gateway"), _base_kong_yml, probe_url=probe_url)
     yield gateway

@@ -141,6 +141,16 @@ def test_a_gateway_that_refuses_for_a_reason_of_its_own_is_at_fault(tmp_path: Pa
     _judge(tmp_path, series, 60, {"RequestsFailInTheGateway", "CountingWithoutRedis"})
 
 
+def test_a_node_whose_name_is_gone_is_down(tmp_path: Path) -> None:
+    """A stopped container vanishes from the name server, and its series with it."""
+    kong = 'up{job="kong", instance="kong:8007", node="kong"}'
+    other = {'up{job="kong", instance="kong-postgres:8007", node="kong-postgres"}': "1" + HOUR}
+    well = {name: values for name, values in WELL.items() if 'job="kong"' not in name}
+    _judge(tmp_path, well | other | {kong: "1x30 _x30"}, 40, {"KongDown"})
+    _judge(tmp_path, well | {kong: "1x30 _x30"}, 59, {"KongDown"})
+    _judge(tmp_path, well | other | {kong: "1x30 _x5 1x25"}, 40, set())
+
+
 @pytest.mark.parametrize(
     ("alert", "series"),
     [
@@ -185,6 +195,9 @@ def test_the_tables_of_the_dashboard_count_a_series_that_begins_and_one_that_beg
     _ask(tmp_path, {refusals("acme-manila", "10001", "pbx"): values}, 60, question, {labels: 1})
 
 
+KONG_UP = {'up{job="kong", instance="kong:8007"}': "1x2000"}
+
+
 def reports(outcome: str, status: str, instance: str = "one", counted_in: str = "redis") -> str:
     labels = {
         "consumer": "acme-manila",
@@ -208,8 +221,8 @@ def test_fewer_messages_that_arrive_are_an_alert(tmp_path: Path, counted_in: str
             ("interim", "ENROUTE", 10, 10),
         )
     }
-    _judge(tmp_path, series, 1490, set())
-    _judge(tmp_path, series, 1600, {"DeliveryRateFalls"})
+    _judge(tmp_path, KONG_UP | series, 1490, set())
+    _judge(tmp_path, KONG_UP | series, 1600, {"DeliveryRateFalls"})
 
 
 def test_no_message_that_arrives_is_an_alert_too(tmp_path: Path) -> None:
@@ -217,16 +230,18 @@ def test_no_message_that_arrives_is_an_alert_too(tmp_path: Path) -> None:
         reports("delivered", "DELIVRD"): "0+9x1500 13500x200",
         reports("undelivered", "UNDELIV"): "0+1x1500 1500+10x200",
     }
-    _judge(tmp_path, series, 1650, {"DeliveryRateFalls"})
+    _judge(tmp_path, KONG_UP | series, 1650, {"DeliveryRateFalls"})
 
 
 def test_reports_that_stop_are_an_alert(tmp_path: Path) -> None:
     expected = 'yeastar_adapter_delivery_reports_expected_total{consumer="acme-manila"}'
-    _judge(tmp_path, {expected: "0+10x200", reports("delivered", "DELIVRD"): "0+10x200"}, 200, set())
+    _judge(
+        tmp_path, KONG_UP | {expected: "0+10x200", reports("delivered", "DELIVRD"): "0+10x200"}, 200, set()
+    )
     _judge(
         tmp_path,
-        {expected: "0+10x200", reports("delivered", "DELIVRD"): "0+10x60 600x140"},
+        KONG_UP | {expected: "0+10x200", reports("delivered", "DELIVRD"): "0+10x60 600x140"},
         170,
         {"DeliveryReportsStop"},
     )
-    _judge(tmp_path, {expected: "0+10x200"}, 170, {"DeliveryReportsStop"})
+    _judge(tmp_path, KONG_UP | {expected: "0+10x200"}, 170, {"DeliveryReportsStop"})

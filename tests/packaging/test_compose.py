@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-JOBS = {"database-schema", "database-configuration"}
+JOBS = {"check", "database-schema", "database-configuration"}
 EXAMPLE = dict(
     line.removeprefix("#").split("=", 1)
     for line in (ROOT / ".env.example").read_text().splitlines()
@@ -77,11 +77,12 @@ def test_a_service_without_a_profile_depends_on_none_that_has_one() -> None:
 def test_nothing_but_the_proxy_is_open_to_other_machines() -> None:
     for name, service in SERVICES.items():
         for port in service.get("ports", []):
-            assert port.startswith("127.0.0.1:") or port.endswith(":8000"), f"{name}: {port}"
+            assert port.startswith("127.0.0.1:") or port.endswith((":8000", ":8443")), f"{name}: {port}"
 
 
-def test_the_proxy_is_on_8000_and_the_admin_api_on_8001_of_this_machine() -> None:
-    assert [_interpolated(port) for port in SERVICES["kong"]["ports"]] == ["8000:8000", "127.0.0.1:8001:8001"]
+def test_the_proxy_is_on_8000_and_8443_and_the_admin_api_on_8001_of_this_machine() -> None:
+    ports = [_interpolated(port) for port in SERVICES["kong"]["ports"]]
+    assert ports == ["8000:8000", "8443:8443", "127.0.0.1:8001:8001"]
 
 
 def test_no_two_services_want_the_same_port() -> None:
@@ -93,34 +94,55 @@ def test_no_two_services_want_the_same_port() -> None:
     assert len(ports) == len(set(ports))
 
 
-def test_every_vault_reference_of_kong_yml_is_a_variable_that_kong_is_given() -> None:
+@pytest.mark.parametrize("name", ["kong", "kong-postgres", "check"])
+def test_kong_and_its_check_are_given_every_line_of_the_environment_file_as_written(name: str) -> None:
+    assert SERVICES[name]["env_file"] == [{"path": ".env", "required": False, "format": "raw"}]
+
+
+def test_every_vault_reference_of_kong_yml_is_in_the_example_of_the_environment_file() -> None:
     references = re.findall(r"\{vault://env/([\w-]+)\}", (ROOT / "kong.yml").read_text())
     wanted = {reference.upper().replace("-", "_") for reference in references}
     assert wanted
-    for name in ("kong", "kong-postgres"):
-        assert wanted <= SERVICES[name]["environment"].keys(), name
+    assert wanted <= EXAMPLE.keys() | SERVICES["kong"]["environment"].keys()
 
 
-def test_kong_reads_the_file_that_is_mounted() -> None:
-    [mounted] = SERVICES["kong"]["volumes"]
-    assert SERVICES["kong"]["environment"]["KONG_DECLARATIVE_CONFIG"] == mounted["target"]
-    assert _interpolated(mounted["source"]) == "./kong.yml"
+def test_kong_reads_the_file_in_the_directory_that_is_mounted_and_the_check_the_same() -> None:
+    [configuration, secrets] = SERVICES["kong"]["volumes"]
+    file = f"{configuration['target']}/kong.yml"
+    assert _interpolated(SERVICES["kong"]["environment"]["KONG_DECLARATIVE_CONFIG"]) == file
+    assert _interpolated(SERVICES["check"]["command"][-1]) == file
+    assert _interpolated(configuration["source"]) == "."
+    assert secrets["target"] == "/run/secrets"
 
 
-def test_a_secret_has_no_default_and_stops_docker_compose_where_it_is_missing() -> None:
-    for variable, value in SERVICES["kong"]["environment"].items():
-        if not variable.startswith("KONG_") and variable != "YEASTAR_METRICS_LISTEN":
-            assert re.fullmatch(rf"\$\{{{variable}:\?.*\.env\.example.*\}}", value)
+def test_every_kong_waits_for_the_check_of_its_configuration() -> None:
+    for name in ("kong", "database-configuration"):
+        assert SERVICES[name]["depends_on"]["check"] == {"condition": "service_completed_successfully"}
+
+
+def test_one_tag_is_built_once() -> None:
+    """Builds of two services differ by a label, and one would recreate the other's containers."""
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["check", "futuresms"]
+
+
+@every_service
+def test_no_service_fills_the_disk_or_takes_all_memory_or_processes(name: str) -> None:
+    assert SERVICES[name]["logging"]["options"]["max-size"] == "10m"
+    assert SERVICES[name]["mem_limit"]
+    assert SERVICES[name]["pids_limit"]
+
+
+def test_the_database_has_no_password_by_default() -> None:
     assert SERVICES["database"]["environment"]["POSTGRES_PASSWORD"] == "${POSTGRES_PASSWORD:-}"
     assert EXAMPLE["POSTGRES_PASSWORD"] == ""
 
 
 def test_every_variable_is_in_the_example_of_the_environment_file_with_its_default() -> None:
-    used = dict(re.findall(r"\$\{([A-Z_]+)(?::-([^}]*))?", TEXT))
+    used = dict(re.findall(r"\$\{([A-Z_]+)(?::-([^}$]*))?", TEXT))
     for variable, default in used.items():
         assert variable in EXAMPLE
-        assert default in ("", EXAMPLE[variable])
-    assert EXAMPLE.keys() == used.keys()
+        assert EXAMPLE[variable].startswith(default)
+    assert EXAMPLE.keys() - used.keys() == {"FUTURESMS_USERNAME", "FUTURESMS_PASSWORD"}
 
 
 def test_everything_that_is_mounted_from_here_exists() -> None:
