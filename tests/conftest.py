@@ -7,11 +7,13 @@ it runs against the gateway that is there, such as a real Kong, into which it lo
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness.gateway import EmbeddedGateway, Gateway
 from tests.harness.kong_yml import KongYml
@@ -20,6 +22,17 @@ from tests.harness.pbx import Journal, Pbx
 from tests.harness.redis import RedisServer
 from tests.harness.secrets import Secrets
 from tests.harness.stub import PASSWORD, StubClient, StubServer
+
+# Property-based tests are judged by what they find, not by how fast this machine is. They try the same cases every
+# time: what nobody has broken stays green. With `FUZZ=long` they try others each time, and what they find gets a case.
+settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize=os.environ.get("FUZZ") != "long",
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("project")
 
 _OPTIONS = ("--proxy-url", "--admin-url", "--stub-url")
 

@@ -252,12 +252,19 @@ def _candidates(number: str) -> Iterator[str]:
 
 
 def _is_good(number: str) -> bool:
-    """Whether a number is assigned, and is written as it is."""
+    """Whether a number is assigned, can be dialled from abroad, and is written as it is.
+
+    Some are assigned and not of a full length: Canada's +1 310 xxxx is dialled without an area code.
+    """
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return False
-    return phonenumbers.is_valid_number(parsed) and _e164(parsed) == number
+    return (
+        phonenumbers.is_valid_number(parsed)
+        and phonenumbers.is_possible_number_with_reason(parsed) == ValidationResult.IS_POSSIBLE
+        and _e164(parsed) == number
+    )
 
 
 def _e164(parsed: PhoneNumber) -> str:

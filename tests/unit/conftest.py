@@ -1,8 +1,0 @@
-"""Property-based tests are judged by what they find, not by how fast this machine is."""
-
-from __future__ import annotations
-
-from hypothesis import HealthCheck, settings
-
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("here")
