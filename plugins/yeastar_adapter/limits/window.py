@@ -54,7 +54,8 @@ class Window:
 
     Up to a limit of `RECORDS` each turn is remembered. Above it, those of a batch (a `RECORDS`-th of the limit) are
     remembered by the first of them, and count no longer than that one: never longer than they should, and of the
-    limit at most a `RECORDS`-th too short.
+    limit at most a `RECORDS`-th too short. So there are at most `RECORDS` records of a period (somewhat more after a
+    limit was raised), and of a short window as many for each period that requests wait ahead.
 
     Time is in integer microseconds of any clock. Should the clock be set back by more than a wait can be long, turns
     of what is now the future count as given now: for a whole period more, but no longer.

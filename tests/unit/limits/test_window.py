@@ -48,6 +48,17 @@ def counted(turns: list[int], period: int, now: int) -> int:
     return sum(now - period < turn for turn in turns)
 
 
+def most_records(window: Window, highest: int, wait: int) -> float:
+    """How many turns a window remembers at most, under limits up to `highest` that change between requests.
+
+    Of one limit: `RECORDS` of the period that is over now, and as many of each period in which somebody waits. Limits
+    that rise meanwhile remember every turn up to `RECORDS`, every second one of as many more, and so on.
+    """
+    periods = 1 + -(-wait // window.period)
+    batch = -(-highest // RECORDS)
+    return RECORDS * periods * sum(1 / each for each in range(1, batch + 1)) + batch
+
+
 def allowed(window: Window, limit: int, now: int, wait: int = 0) -> bool:
     return admit([(limit, window)], now, wait).allowed
 
@@ -140,7 +151,7 @@ def test_the_state_is_bounded(data: st.DataObject, seconds: int, limit: int, wai
     window = Window(seconds)
     for now in data.draw(arrivals(seconds)):
         allowed(window, limit, now, wait)
-        assert len(window.times) == len(window.ordinals) <= RECORDS + 1
+        assert len(window.times) == len(window.ordinals) <= RECORDS * (1 + -(-wait // window.period)) + 1
         assert window.times == sorted(window.times)
 
 
@@ -221,13 +232,29 @@ def test_limits_that_change_between_low_and_high_leave_the_state_bounded_and_in_
     data: st.DataObject, seconds: int, changing: list[int]
 ) -> None:
     window = Window(seconds)
+    most = most_records(window, max(changing), LONGEST_WAIT)
     for count, now in enumerate(data.draw(arrivals(seconds, size=700))):
         limit = changing[count // 200 % len(changing)]
         verdict = admit([(limit, window)], now, LONGEST_WAIT)
         assert verdict.allowed or window.count() >= limit
         assert window.times == sorted(window.times)
         assert window.ordinals == sorted(set(window.ordinals))
-        assert len(window.times) <= 2 * RECORDS
+        assert len(window.times) <= most
+
+
+@pytest.mark.parametrize("wait", [0, 1_000_000, LONGEST_WAIT])
+@pytest.mark.parametrize(
+    "limits", [[RECORDS], [RECORDS, 5 * RECORDS], [number * RECORDS for number in range(1, 6)]]
+)
+def test_whoever_takes_every_turn_that_there_is_leaves_the_state_bounded(
+    limits: list[int], wait: int
+) -> None:
+    window = Window(1)
+    for now in (START, START + window.period // 2, START + 2 * window.period):
+        for limit in limits:
+            while allowed(window, limit, now, wait):
+                pass
+            assert len(window.times) <= most_records(window, max(limits), wait)
 
 
 def test_a_verdict_names_its_window() -> None:
