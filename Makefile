@@ -22,7 +22,7 @@ endif
 .PHONY: help setup run test lint format docs dist up down reload e2e clean
 
 help:
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed on PATH, or: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
@@ -81,9 +81,17 @@ reload: ## check kong.yml, put it in force in the gateway of `make up`, and show
 PROXY_URL ?= http://127.0.0.1:8000
 ADMIN_URL ?= http://127.0.0.1:8001
 STUB_URL  ?= http://127.0.0.1:8080
+# Kong as the stub calls it with delivery reports.
+REPORTS_URL ?= $(if $(filter file,$(origin PROXY_URL)),http://kong:8000,$(PROXY_URL))
 e2e: $(VENV)/.ready ## the acceptance suite against a gateway that runs: `make up` first
 	@$(bin)/python -m pytest tests/acceptance \
-		--proxy-url "$(PROXY_URL)" --admin-url "$(ADMIN_URL)" --stub-url "$(STUB_URL)"
+		--proxy-url "$(PROXY_URL)" --admin-url "$(ADMIN_URL)" --stub-url "$(STUB_URL)" \
+		--reports-url "$(REPORTS_URL)"
+
+.PHONY: containers
+ENGINE ?= docker
+containers: $(VENV)/.ready ## image and compose file on an engine (ENGINE=podman), with faults and traffic; half an hour
+	@$(bin)/python -m tests.packaging.containers --engine $(ENGINE)
 
 .PHONY: bench soak
 bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, some minutes; writes docs/benchmarks.md and its plot

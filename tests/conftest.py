@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--upstream-url",
         help="the stub as the gateway reaches it; otherwise what the gateway's own service says",
     )
+    group.addoption("--reports-url", help="the gateway as the stub reaches it; otherwise --proxy-url")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -40,6 +40,15 @@ def test_so_many_and_no_more(gateway: Gateway, limited: KongYml, pbx: Pbx, stub:
     assert len(stub.orders()) == 3
 
 
+def test_redis_counts(gateway: Gateway, kong_yml: KongYml, pbx: Pbx) -> None:
+    """Where it refuses, requests are counted in the gateway: no other test would notice."""
+    kong_yml.limit(minute=1000)
+    kong_yml.config["rate_limit"] |= {"policy": "redis", "fault_tolerant": False}
+    gateway.load(kong_yml)
+    answer = pbx.send()
+    assert answer.status == 200, "Redis does not count for the gateway; its log says why"
+
+
 def test_of_many_at_once_so_many_and_no_more(
     gateway: Gateway, limited: KongYml, pbx: Pbx, stub: StubClient
 ) -> None:

@@ -40,6 +40,8 @@ class Load:
     pbx: Pbx
     stub: StubClient
     senders: int = 6
+    rate: float | None = None
+    """Messages a second; None: as many as are answered."""
     sent: list[Sent] = field(default_factory=list)
     _outside: list[BaseException] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -134,3 +136,5 @@ class Load:
                 self._outside.append(outside)
                 self._stop.set()
             self.sent.append(Sent(text, valid, time.monotonic() - start, answer))
+            if self.rate is not None:
+                self._stop.wait(max(0.0, start + self.senders / self.rate - time.monotonic()))
