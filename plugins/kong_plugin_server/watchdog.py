@@ -4,6 +4,9 @@ The loop resets the watchdog about twice a second. When it has not for `Limits.m
 the code that is running, in the greenlet that is to blame, and logs where. When that does not help within
 `Limits.watchdog_timeout` (C code that looks at no signals), a thread that needs nothing of Python's prints all stacks
 and ends the process, and Kong starts another.
+
+Time in which the process was stopped or got no CPU is nobody's fault. The signal comes in short intervals, and one
+that comes late counts for no more than one of them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from greenlet import getcurrent, greenlet
 
 from .events import EventLoopBlocked
 
+INTERVALS = 10
+"""How many signals it takes before code is interrupted."""
+
 log = logging.getLogger(__name__)
 
 
@@ -31,14 +37,14 @@ class Watchdog:
         self._timeout = timeout
         self._report = _unblocking_descriptor()
         self._resets_until_rearmed = 0
-        self._warned = False
+        self._signals = 0
         signal.signal(signal.SIGALRM, self._interrupt)
         self.reset(0.0)
 
     def reset(self, interval: float) -> None:
         """The event loop runs; it will call again in `interval` seconds."""
-        self._warned = False
-        signal.setitimer(signal.ITIMER_REAL, self._max_blocking_time / 2, self._max_blocking_time / 2)
+        self._signals = 0
+        signal.setitimer(signal.ITIMER_REAL, *[self._max_blocking_time / INTERVALS] * 2)
         # Arming this one starts a thread: not every time.
         self._resets_until_rearmed -= 1
         if self._resets_until_rearmed <= 0:
@@ -50,10 +56,9 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def _interrupt(self, _: int, frame: FrameType | None) -> None:
-        # The first signal may come from time in which the whole process was stopped, or got no CPU: several that
-        # were due arrive as one. The second one has seen this code run, and no reset, for half of the time.
-        warned, self._warned = self._warned, True
-        if not warned or getcurrent() in self._not_to_blame:
+        # Those that were due while the process was stopped, or got no CPU, arrive as one.
+        self._signals += 1
+        if self._signals < INTERVALS or getcurrent() in self._not_to_blame:
             return
         stack = "".join(traceback.format_stack(frame))
         log.error("the event loop has not run for %g s: interrupting\n%s", self._max_blocking_time, stack)

@@ -8,6 +8,7 @@ from 1, or one of `STEPS`.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 if __name__ == "__main__":
@@ -166,6 +167,15 @@ class Plugin:
         finally:
             time.sleep(0.05)
             self.note("unwound")
+
+    def gets_no_cpu_twice(self, kong: Any) -> None:
+        """For longer than it may block; then all signals that were due arrive as one."""
+        for _ in range(2):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            for _ in range(100):
+                signal.raise_signal(signal.SIGALRM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+        kong.response.exit(200)
 
     def spins(self, kong: Any) -> None:
         while True:

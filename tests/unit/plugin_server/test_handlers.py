@@ -225,11 +225,17 @@ def test_handlers_are_not_interrupted_while_the_loop_runs(serve: Serve) -> None:
     assert "interrupting" not in server.log
 
 
+def test_a_handler_is_not_interrupted_for_time_in_which_the_process_got_no_cpu(server: PluginProcess) -> None:
+    worker, instance = server.start("gets no cpu twice")
+    assert asked(worker.begin(instance))[1][0] == 200
+    assert "interrupting" not in server.log
+
+
 def test_a_process_that_was_stopped_for_a_while_goes_on(serve: Serve) -> None:
     server = serve(max_blocking_time=0.5)
     worker, instance = server.start("calls")
     first = worker.begin(instance)
-    for _ in range(5):
+    for _ in range(2):
         server.process.send_signal(signal.SIGSTOP)
         with pytest.raises(TimeoutError):
             server.worker().receive(0.8)
