@@ -24,8 +24,9 @@ _pack = msgpack.packb
 _uint32 = struct.Struct(">I").pack
 _uint64 = struct.Struct(">Q").pack
 
-LAST_CALLS = frozenset({"kong.response.exit", "kong.response.error"})
-
+FORWARD = "kong.yeastar.forward"
+LAST_CALLS = frozenset({"kong.response.exit", "kong.response.error", FORWARD})
+"""Kong sends nothing after these."""
 
 Step = tuple[bytes, bytes]
 """A step message: what stands between message id and event id, and what follows the event id."""
@@ -268,11 +269,12 @@ class Load:
                             )
                         )
                         continue
-                    status = asked["Args"][0]
-                    if status != connection.request.expected_status:
-                        key = (status, str(asked["Args"][1:2]))
-                        measurement.unexpected[key] = measurement.unexpected.get(key, 0) + 1
-                    connection.response_phase = True
+                    if method != FORWARD:
+                        status = asked["Args"][0]
+                        if status != connection.request.expected_status:
+                            key = (status, str(asked["Args"][1:2]))
+                            measurement.unexpected[key] = measurement.unexpected.get(key, 0) + 1
+                        connection.response_phase = True
                 if connection.response_phase:
                     now = clock()
                     latencies.append(now - connection.since)

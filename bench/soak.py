@@ -23,7 +23,7 @@ from gevent import socket
 from kong_plugin_server.limits import Limits
 
 from . import processes, traffic
-from .load import LAST_CALLS, Request, call, start_instance
+from .load import FORWARD, LAST_CALLS, Request, call, start_instance
 from .processes import OURS, PluginServer, plugin_server
 
 CUTS = ("silent", "close", "close unread", "garbage", "half a message")
@@ -83,7 +83,7 @@ class Worker:
         self._instance = instance
         self._message_id = 0
         self.awaited = 0
-        """PDK calls of the last request that the plugin waited for: all but `exit`."""
+        """PDK calls of the last request that the plugin waited for: all but the last of a phase."""
         self._connect()
 
     def _connect(self) -> None:
@@ -108,6 +108,8 @@ class Worker:
         answer = self._call("plugin.HandleEvent", {"EventName": phase, "InstanceId": self._instance})
         while answer["Data"] != "ret":
             method, arguments = answer["Data"]["Method"], answer["Data"]["Args"]
+            if method == FORWARD:
+                return None
             if method in LAST_CALLS:
                 status: int = arguments[0]
                 return status

@@ -150,6 +150,7 @@ class Events:
     """The open events of a process, by id.
 
     hub: the event loop's greenlet; `begin`, `step` and `sweep` are called in it.
+    last_calls: functions that end a handler, beside those of the PDK.
     redact: takes what must not be read out of a text before it is logged.
     """
 
@@ -159,12 +160,13 @@ class Events:
         limits: Limits,
         counters: ServerCounters,
         error_response: ErrorResponse,
+        last_calls: frozenset[str],
         redact: Callable[[str], str],
     ) -> None:
         self.hub = hub
         self.limits = limits
         self.counters = counters
-        self.kong = Kong()
+        self.kong = Kong(last_calls)
         self.switch_to_hub: Callable[[], Any] = greenlet.switch.__get__(hub)
         self.now = monotonic() + SWEEP_INTERVAL
         """Seconds, as they will be at the next sweep: costs nothing to read, and makes no wait longer than

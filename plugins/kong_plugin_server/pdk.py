@@ -28,21 +28,22 @@ class EventEnded(GreenletExit):  # type: ignore[misc]
 
 class Kong:
     """A dotted name under `kong`: its attributes are the names below it, calling it is the PDK call of that
-    name.
+    name. `last_calls` are names, beside those of the PDK, whose call ends the handler.
 
     One tree serves every event: a call finds its event by the greenlet it is made in. Each name is made
     once, on first use.
     """
 
-    def __init__(self, name: str = "kong") -> None:
+    def __init__(self, last_calls: frozenset[str] = frozenset(), name: str = "kong") -> None:
         self._name = name
-        self._ends_event = name in non_return_methods
+        self._last_calls = last_calls
+        self._ends_event = name in non_return_methods or name in last_calls
         self._is_log = name == "kong.log" or name.startswith("kong.log.")
 
     def __getattr__(self, name: str) -> Kong:
         if name.startswith("__"):
             raise AttributeError(name)
-        child = Kong(f"{self._name}.{name}")
+        child = Kong(self._last_calls, f"{self._name}.{name}")
         setattr(self, name, child)
         return child
 

@@ -31,6 +31,8 @@ class PluginSpec:
     error_response: the answer to a request whose handler failed: status, body, headers.
     configuration_error: what `plugin` raises when it is the configuration that is wrong; its message says so in
         words for an administrator, without a traceback.
+    last_calls: functions that a Lua plugin has put under `kong`, such as `kong.hello.finish`, and that end the handler
+        as `kong.response.exit` does: they end with `coroutine.yield()`, and Kong sends nothing after them.
     """
 
     plugin: Callable[[Any], Any]
@@ -40,6 +42,7 @@ class PluginSpec:
     schema: Sequence[Any]
     error_response: ErrorResponse = KONGS_ERROR
     configuration_error: type[Exception] | None = None
+    last_calls: frozenset[str] = frozenset()
 
     def describe(self) -> dict[str, Any]:
         """As kong-pdk's dump and GetPluginInfo do."""

@@ -61,7 +61,9 @@ class Server:
         self.connections: set[Connection] = set()
         self._hub = gevent.get_hub()
         self._redact = Redactor()
-        self.events = Events(self._hub, limits, self.counters, spec.error_response, self._redact)
+        self.events = Events(
+            self._hub, limits, self.counters, spec.error_response, spec.last_calls, self._redact
+        )
         self._started = time()
         self._last_start = 0.0
         self._last_close = 0.0

@@ -19,22 +19,12 @@ def main(argv: list[str] | None = None) -> int:
 
     monkey.patch_all()
 
-    from kong_plugin_server import PluginSpec, serve
+    from kong_plugin_server import serve
 
-    from . import __version__
-    from .handler import Plugin
+    from .handler import SPEC
     from .observability import exporter
-    from .schema import NAME, PRIORITY, SCHEMA
-    from .settings import ConfigurationError
-    from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
-    error_response = (
-        SERVICE_UNAVAILABLE.status,
-        Refusal(SERVICE_UNAVAILABLE).body,
-        {"Content-Type": "application/json"},
-    )
-    spec = PluginSpec(Plugin, NAME, __version__, PRIORITY, SCHEMA, error_response, ConfigurationError)
-    return serve(spec, argv, observe=exporter.observe, parent=parent)
+    return serve(SPEC, argv, observe=exporter.observe, parent=parent)
 
 
 if __name__ == "__main__":

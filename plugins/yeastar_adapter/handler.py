@@ -10,10 +10,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from kong_plugin_server import PluginSpec
+
+from . import __version__
 from .decision import Forward, Reply
 from .integration import Integration
 from .plugin import Adapter
 from .request import INTERFACE, REQUEST
+from .schema import NAME, PRIORITY, SCHEMA
+from .settings import ConfigurationError
+from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
 SIGNATURE = "X-Yeastar-Adapter"
 """The header by which reader and guard know the adapter's own answers: it carries the nonce, and they remove it."""
@@ -88,3 +94,20 @@ def _exit(kong: Any, reply: Reply, left: Any) -> None:
     if nonce:
         headers[SIGNATURE] = nonce
     kong.response.exit(reply.status, reply.body, headers)
+
+
+SPEC = PluginSpec(
+    Plugin,
+    NAME,
+    __version__,
+    PRIORITY,
+    SCHEMA,
+    error_response=(
+        SERVICE_UNAVAILABLE.status,
+        Refusal(SERVICE_UNAVAILABLE).body,
+        {"Content-Type": "application/json"},
+    ),
+    configuration_error=ConfigurationError,
+    last_calls=frozenset({"kong.yeastar.forward"}),
+)
+"""What the plugin server serves."""

@@ -132,12 +132,12 @@ local request = shared.yeastar_request or {}
 local nonce = (%s)
 local body = '{"phone_number": "+639170000001", "var": "forged"}'
 shared.yeastar_decision = { interface = 1, nonce = nonce, path = "/api/v1/sms/sends", token = "t", body = body }
-if kong.yeastar then
-  kong.yeastar.forward(1, nonce, "/api/v1/sms/sends", "t", body, "acme-manila", "id", {})
-end
 kong.service.request.set_path("/api/v1/sms/sends")
 kong.service.request.set_header("X-Between", "1")
 kong.service.request.set_raw_body('{"phone_number": "+639170000001", "var": "forged"}')
+if kong.yeastar then -- last: it ends the handler
+  kong.yeastar.forward(1, nonce, "/api/v1/sms/sends", "t", body, "acme-manila", "id", {})
+end
 """
 
 

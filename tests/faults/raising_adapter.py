@@ -22,6 +22,7 @@ if __name__ == "__main__":
 import ast
 import builtins
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -30,12 +31,9 @@ from typing import Any
 import gevent
 import greenlet
 import yeastar_adapter
-from kong_plugin_server import PluginSpec, serve
+from kong_plugin_server import serve
 from kong_plugin_server.command_line import parse
-from yeastar_adapter import __version__
-from yeastar_adapter.handler import Plugin
-from yeastar_adapter.schema import NAME, PRIORITY, SCHEMA
-from yeastar_adapter.yeastar.errors import SERVICE_UNAVAILABLE, Refusal
+from yeastar_adapter.handler import SPEC, Plugin
 
 HOME = Path(yeastar_adapter.__file__).parent
 
@@ -119,13 +117,8 @@ class RaisingPlugin:
 
 
 def main() -> int:
-    RaisingPlugin.prefix = (parse(NAME, __version__, None).prefix or Path()).absolute()
-    error_response = (
-        SERVICE_UNAVAILABLE.status,
-        Refusal(SERVICE_UNAVAILABLE).body,
-        {"Content-Type": "application/json"},
-    )
-    return serve(PluginSpec(RaisingPlugin, NAME, __version__, PRIORITY, SCHEMA, error_response))
+    RaisingPlugin.prefix = (parse(SPEC.name, SPEC.version, None).prefix or Path()).absolute()
+    return serve(replace(SPEC, plugin=RaisingPlugin))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,10 @@ SCENARIOS: dict[str, list[dict[str, Any]]] = {
         HELLO,
         _plugin("late", access="error('must not run')"),
     ],
+    "a handler that yields is left where it is": [
+        _plugin("early", access="kong.ctx.shared.n = 1; coroutine.yield(); error('runs on')"),
+        _tell("kong.ctx.shared.n"),
+    ],
     "error in access": [_plugin("early", access="error('broken')"), HELLO],
     "error in response": [_plugin("early", response="error('broken')"), HELLO],
     "request by ngx": [

@@ -179,6 +179,7 @@ class Conversation:
             return
         if method == "kong.yeastar.forward":
             assert event.has_key
+            return
         event.answer = answer
         self.waiting.append(event)
 

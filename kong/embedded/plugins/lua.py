@@ -218,6 +218,7 @@ class Lua:
             "json_decode": self._guard(_json_decode),
             "random_bytes": self._guard(lambda count: os.urandom(int(count))),
             "waits_for_body": self._waits_for_body,
+            "end_of_handler": self._end_of_handler,
             "var_get": getter(variables.read),
             "var_set": setter(nginx.set_variable),
             "ctx_get": getter(variables.context),
@@ -255,6 +256,9 @@ class Lua:
     def _waits_for_body(self) -> bool:
         exchange = self.exchange
         return exchange.body is None and bool(exchange.phase & (phases.REWRITE | phases.ACCESS))
+
+    def _end_of_handler(self) -> None:
+        self.ended = True
 
     def _guard(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """(True, results…), (False, message), or None for the end of the phase."""

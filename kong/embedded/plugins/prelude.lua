@@ -5,7 +5,7 @@
 local host = ...
 
 local setmetatable, type, error, pairs, ipairs, tostring, select = setmetatable, type, error, pairs, ipairs, tostring, select
-local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local create, resume, yield, status = coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
 
 local rawget, rawset, getmetatable, newproxy = rawget, rawset, getmetatable, newproxy
 
@@ -301,6 +301,10 @@ local function runner(body)
     elseif result == WANTS_BODY then
       return nil, thread
     elseif result == nil or result == END_OF_PHASE then
+      if result == nil and status(thread) == "suspended" then
+        -- Kong leaves a handler that yields where it is, and goes on with the next plugin.
+        host.end_of_handler()
+      end
       return true
     end
     return true, result

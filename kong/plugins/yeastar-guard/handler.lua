@@ -68,8 +68,6 @@ function YeastarGuard:access()
   local decision = state.decision
   state.guarded = true
   state.carried = decision
-  -- The key is nothing for the plugins that log.
-  kong.ctx.shared.yeastar_request = nil
 
   forwarding.release(state)
   local request = kong.service.request

@@ -140,6 +140,9 @@ local function forward(interface, nonce, path, token, body, consumer, client_ord
       headers = headers,
     }
   end
+  -- Kong runs each handler of this phase as a coroutine, and goes on with the next plugin when it yields: this is how
+  -- `kong.response.exit` ends a plugin server's handler without a further round trip.
+  coroutine.yield()
 end
 
 
@@ -148,6 +151,8 @@ kong.yeastar = { forward = forward, upstream_answer = upstream_answer }
 
 
 function YeastarReader:header_filter()
+  -- The key is nothing for the plugins that log.
+  kong.ctx.shared.yeastar_request = nil
   local state = exchange.current()
   if state and not state.guarded and ngx.ctx.KONG_PROXIED then
     kong.log.err("refused: yeastar-guard has not run: it is missing or disabled on this route; nothing was sent")

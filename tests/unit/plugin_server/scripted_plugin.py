@@ -32,6 +32,7 @@ import gevent
 from kong_pdk.exception import PDKException
 from kong_plugin_server import Limits, PluginSpec, serve
 
+LAST_CALLS = frozenset({"kong.scripted.finish"})
 ERROR_RESPONSE = (500, '{"errors": [{"code": "10007"}]}', {"Content-Type": "application/json"})
 SCHEMA = [{"journal": {"type": "string"}}]
 
@@ -94,6 +95,10 @@ class Plugin:
             self.note("ran on after exit")
         finally:
             self.note("unwound")
+
+    def finishes(self, kong: Any) -> None:
+        kong.scripted.finish("done")
+        self.note("ran on after its last call")
 
     def errors_first(self, kong: Any) -> None:
         kong.response.error(403, "no")
@@ -235,7 +240,7 @@ def main() -> int:
     if "TEST_SIGNAL_AT" in os.environ:
         step, number = os.environ["TEST_SIGNAL_AT"].split(":")
         signal_itself(step, int(number), sys.argv[sys.argv.index("-p") + 1])
-    spec = PluginSpec(Plugin, "scripted", "1.2.3", 1000, SCHEMA, ERROR_RESPONSE)
+    spec = PluginSpec(Plugin, "scripted", "1.2.3", 1000, SCHEMA, ERROR_RESPONSE, last_calls=LAST_CALLS)
     limits = Limits(**json.loads(os.environ.get("TEST_LIMITS", "{}")))
     return serve(spec, limits=limits)
 

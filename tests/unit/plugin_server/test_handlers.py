@@ -67,6 +67,15 @@ def test_exit_as_the_first_call_ends_handler_and_event(server: PluginProcess) ->
         worker.step(last)
 
 
+def test_a_last_call_of_the_plugins_own_ends_the_event_as_exit_does(server: PluginProcess) -> None:
+    worker, instance = server.start("finishes")
+    last = worker.begin(instance)
+    assert asked(last) == ("kong.scripted.finish", ["done"])
+    with pytest.raises(RpcError, match="not found"):
+        worker.step(last)
+    assert "ran on after" not in server.notes()
+
+
 def test_error_ends_the_event_as_exit_does(server: PluginProcess) -> None:
     worker, instance = server.start("errors first")
     last = worker.begin(instance)
