@@ -60,8 +60,9 @@ class Request:
 class UpstreamAnswer:
     """An answer of FutureSMS, and of the order that it is about what the answer needs.
 
-    carried: the guard has made the request an order; without it nothing below is known. The order itself (`path`,
-    `order`, `token`, `service`) is there for every status but 2xx. waited_ms: how long Kong waited for the answer.
+    carried: the guard has made the request an order; without it nothing below is known. token: FutureSMS's, which the
+    order was sent with. The order itself (`path`, `order`, `service`) is there for every status but 2xx. waited_ms: how
+    long Kong waited for the answer.
     """
 
     nonce: str
@@ -73,9 +74,9 @@ class UpstreamAnswer:
     consumer: str = ""
     client_order_id: str = ""
     retry_after: str | None = None
+    token: str = ""
     path: str = ""
     order: bytes = b""
-    token: str = ""
     service: str | None = None
 
     @classmethod
@@ -92,9 +93,9 @@ class UpstreamAnswer:
             consumer=str(left.get("consumer") or ""),
             client_order_id=str(left.get("client_order_id") or ""),
             retry_after=left.get("retry_after"),
+            token=str(left.get("token") or ""),
             path=str(left.get("path") or ""),
             order=_octets(left.get("order")) or b"",
-            token=str(left.get("token") or ""),
             service=left.get("service"),
         )
 

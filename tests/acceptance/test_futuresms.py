@@ -203,6 +203,15 @@ def test_a_401_again_with_a_new_token_is_10005_after_two_attempts(pbx: Pbx, stub
     assert pbx.send().status == 200
 
 
+def test_orders_that_are_taken_in_between_keep_401s_from_stopping_the_account(
+    pbx: Pbx, stub: StubClient
+) -> None:
+    for _ in range(6):
+        stub.behave(path=SENDS, status=401, times=2)
+        assert pbx.send().code == "10005"
+        assert pbx.send().status == 200
+
+
 @pytest.mark.parametrize("body", ["", "<html>", {"error_code": "UNAUTHORIZED"}])
 def test_any_401_on_an_order_is_one_more_attempt(pbx: Pbx, stub: StubClient, body: Any) -> None:
     assert pbx.send().status == 200

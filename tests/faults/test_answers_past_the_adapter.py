@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.harness.gateway import EmbeddedGateway, wait_until
+from tests.harness.kong_yml import KongYml
+from tests.harness.link import Link
 from tests.harness.pbx import Pbx
 from tests.harness.stub import SENDS, StubClient
 
@@ -33,3 +35,24 @@ def test_what_nobody_has_translated_is_10007_and_never_blames_the_pbx(
     assert [order["var"] for order in stub.orders()].count("in between") == (0 if answer else 1)
     embedded_gateway.wait_for_plugin_server()
     wait_until(lambda: pbx.send(text="afterwards").status == 200, 30, "messages to go out again")
+
+
+def test_a_401_for_a_token_of_the_plugin_server_before_is_mended_by_the_next_one(
+    embedded_gateway: EmbeddedGateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    """It has created nothing, whoever had fetched the token: the order goes out once more."""
+    with Link(int(stub.url.rpartition(":")[2])) as link, ThreadPoolExecutor() as pool:
+        kong_yml.use_upstream(f"http://127.0.0.1:{link.port}")
+        kong_yml.service["read_timeout"] = 60_000
+        embedded_gateway.load(kong_yml)
+        assert pbx.send(text="before").status == 200
+        stub.revoke_tokens()
+        link.hold()
+        answered = pool.submit(pbx.send, text="in between")
+        wait_until(lambda: link.held, 30, "the order on its way")
+        embedded_gateway.kill_plugin_server()
+        embedded_gateway.wait_for_plugin_server()
+        wait_until(lambda: pbx.verify().status == 200, 30, "the next plugin server")
+        link.release()
+        assert answered.result(60).status == 200
+    assert [order["var"] for order in stub.orders()].count("in between") == 1

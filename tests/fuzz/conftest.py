@@ -51,7 +51,6 @@ def log() -> Iterator[None]:
 def plugin(monkeypatch: pytest.MonkeyPatch, log: None) -> Plugin:
     """The plugin in this process, with a Merchant session that has a token and submits nothing."""
     monkeypatch.setattr(MerchantSession, "token", lambda self: "token-1")
-    monkeypatch.setattr(MerchantSession, "issued", lambda self, token: True)
     monkeypatch.setattr(
         MerchantSession, "submit_again", lambda self, path, body, rejected: (Answer.read(401, b""), None)
     )

@@ -32,6 +32,8 @@ class Link:
         """Connections accepted so far."""
         self.delay_seconds = 0.0
         """How long each piece from the client waits before it is passed on."""
+        self.held = 0
+        """How many pieces have been held up so far."""
         self._forgotten = 0
         self._tls = tls
         self._passing = asyncio.Event()
@@ -112,7 +114,9 @@ class Link:
             while piece := await reader.read(65536):
                 if delayed and self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                await self._passing.wait()
+                if not self._passing.is_set():
+                    self.held += 1
+                    await self._passing.wait()
                 if number <= self._forgotten:
                     continue
                 writer.write(piece)

@@ -44,12 +44,12 @@ def answered(status: int = 202, body: Any = None, order: Any = None, **changes: 
         "carried": True,
         "consumer": "acme-manila",
         "client_order_id": "71b96bec16d54186d69054cfa3f3f95c",
+        "token": "token-1",
     }
     if not 200 <= status <= 299:
         answer |= {
             "path": "/api/v1/sms/sends",
             "order": json.dumps(order if order is not None else ORDER),
-            "token": "token-1",
             "service": SERVICE,
         }
     return {**answer, **changes}

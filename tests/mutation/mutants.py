@@ -165,13 +165,6 @@ MUTANTS = (
         "if False:",
         "tests/unit/adapter/test_adapter.py -k without_the_guard",
     ),
-    Mutant(
-        "only orders with a token of the session are submitted again",
-        f"{ADAPTER}/plugin.py",
-        "if not session.issued(upstream.token):",
-        "if False:",
-        "tests/unit/adapter/test_adapter.py -k token_of_nobody",
-    ),
     # FutureSMS and Redis
     Mutant(
         "FutureSMS's certificate is verified",

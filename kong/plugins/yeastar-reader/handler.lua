@@ -110,9 +110,10 @@ local function upstream_answer()
   if order then
     left.consumer = order.consumer
     left.client_order_id = order.client_order_id
+    left.token = order.token
     if status < 200 or status > 299 then
       left.retry_after = response.get_header("Retry-After")
-      left.path, left.order, left.token, left.service = order.path, order.body, order.token, state.service
+      left.path, left.order, left.service = order.path, order.body, state.service
     end
   end
   return left

@@ -48,10 +48,6 @@ class MerchantSession:
         """An access token that is good by all we know. Raises LoginRefused, Unreachable."""
         return self.tokens.current(self.api, self.account.timeout)
 
-    def issued(self, token: str) -> bool:
-        """Whether this token is, or was lately, an access token of this session."""
-        return self.tokens.issued(token)
-
     def submit_again(self, path: str, body: bytes, rejected: str) -> tuple[Answer, str | None]:
         """Send an order that was answered 401, with a token other than the rejected one.
 

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from yeastar_adapter import plugin
 from yeastar_adapter.decision import Forward, Reply
 from yeastar_adapter.futuresms.answer import Answer
 from yeastar_adapter.futuresms.merchant import LoginRefused, Unreachable
@@ -41,9 +42,8 @@ def adapter(**changes: Any) -> Adapter:
 
 @pytest.fixture(autouse=True)
 def session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that has a token, and takes `token-1` for one of its own."""
+    """A session that has a token."""
     monkeypatch.setattr(MerchantSession, "token", lambda self: "token-1")
-    monkeypatch.setattr(MerchantSession, "issued", lambda self, token: token == "token-1")
 
 
 def access(request: Any, by: Adapter | None = None, consumers: Any = (ENTITY,)) -> Forward | Reply:
@@ -172,7 +172,10 @@ def test_without_the_guard_no_answer_is_an_order(caplog: pytest.LogCaptureFixtur
     assert "yeastar-guard has not run" in caplog.text
 
 
-def test_an_order_that_was_answered_401_is_submitted_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("token", ["token-1", "of-a-plugin-server-before"])
+def test_an_order_that_was_answered_401_is_submitted_once_more_whoever_had_the_token(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
     submitted: list[tuple[str, bytes, str]] = []
 
     def submit_again(self: MerchantSession, *order: Any) -> tuple[Answer, None]:
@@ -181,19 +184,28 @@ def test_an_order_that_was_answered_401_is_submitted_once_more(monkeypatch: pyte
         return Answer(202, "SDPS2"), None
 
     monkeypatch.setattr(MerchantSession, "submit_again", submit_again)
-    left_answer = answered(401)
+    left_answer = answered(401, token=token)
     reply = adapter().response(left_answer)
     assert json.loads(reply.body) == {"data": {"id": "SDPS2"}}
-    assert submitted == [("/api/v1/sms/sends", left_answer["order"].encode(), "token-1")]
+    assert submitted == [("/api/v1/sms/sends", left_answer["order"].encode(), token)]
     assert left_answer["service"] == SERVICE
 
 
-def test_an_order_with_a_token_of_nobody_is_not_submitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_the_guard_has_not_carried_out_is_not_submitted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def submit_again(*_: Any) -> Any:
         raise AssertionError("submitted")
 
     monkeypatch.setattr(MerchantSession, "submit_again", submit_again)
-    assert code(adapter().response(answered(401, token="somebody-elses"))) == "10007"
+    assert code(adapter().response(answered(401, carried=False))) == "10007"
+
+
+def test_the_token_of_an_accepted_order_is_known_to_be_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    good: list[str] = []
+    monkeypatch.setattr(plugin, "order_taken", good.append)
+    adapter().response(answered())
+    assert good == ["token-1"]
 
 
 def test_a_429_of_futuresms_carries_its_wait() -> None:

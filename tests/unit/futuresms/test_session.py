@@ -275,10 +275,10 @@ def test_every_token_that_was_rejected_is_remembered_not_the_last_alone(
 def test_it_knows_the_tokens_that_it_was_issued(session: MerchantSession) -> None:
     first = session.token()
     session.submit_again("/p", b"{}", first)
-    assert session.issued(first)
-    assert session.issued(session.token())
-    assert not session.issued("access-9")
-    assert not session.issued("")
+    assert session.tokens.issued(first)
+    assert session.tokens.issued(session.token())
+    assert not session.tokens.issued("access-9")
+    assert not session.tokens.issued("")
 
 
 def test_orders_that_are_answered_401_whatever_the_token_are_stopped(
