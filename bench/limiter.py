@@ -21,21 +21,21 @@ from functools import partial  # noqa: E402
 
 import gevent  # noqa: E402
 import redis  # noqa: E402
-from yeastar_adapter.limits import RateLimitSettings, Rates, RedisSettings, open_limiter  # noqa: E402
-from yeastar_adapter.limits.link import SCRIPT  # noqa: E402
+from yeastar_adapter.limits import RateLimits, RateLimitSettings, RedisSettings, open_limiter  # noqa: E402
+from yeastar_adapter.limits.shared_connection import SCRIPT  # noqa: E402
 
 from . import processes  # noqa: E402
 from .compare import kinds_of_request  # noqa: E402
 from .quiet import Patience  # noqa: E402
 
 RATES = {
-    "as shipped: nearly all refused": Rates(second=5, minute=300),
-    "a second and a minute: all accepted": Rates(second=10**6, minute=10**7),
-    "all four windows: all accepted": Rates(second=10**6, minute=10**7, hour=10**8, day=10**9),
+    "as shipped: nearly all refused": RateLimits(second=5, minute=300),
+    "a second and a minute: all accepted": RateLimits(second=10**6, minute=10**7),
+    "all four windows: all accepted": RateLimits(second=10**6, minute=10**7, hour=10**8, day=10**9),
 }
 SIMULTANEOUS = (1, 16, 128)
 
-Ask = Callable[[Rates], object]
+Ask = Callable[[RateLimits], object]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _ways(port: int, server: redis.Redis) -> dict[str, Ask]:
     shared = open_limiter(RateLimitSettings(redis=RedisSettings(host="127.0.0.1", port=port)))
     script = server.register_script(SCRIPT)
 
-    def through_client(rates: Rates) -> object:
+    def through_client(rates: RateLimits) -> object:
         return script(keys=["client"], args=[0, *(number for window in rates.windows for number in window)])
 
     return {
@@ -78,7 +78,7 @@ def _ways(port: int, server: redis.Redis) -> dict[str, Ask]:
 
 
 def _run(
-    ask: Ask, rates: Rates, requests: int, simultaneous: int, server: redis.Redis
+    ask: Ask, rates: RateLimits, requests: int, simultaneous: int, server: redis.Redis
 ) -> tuple[float, float]:
     each = requests // simultaneous
 

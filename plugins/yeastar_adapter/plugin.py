@@ -17,7 +17,7 @@ from .futuresms.merchant import LoginRefused, Unreachable
 from .futuresms.order import Order
 from .futuresms.tokens import order_taken
 from .integration import Integration
-from .limits import LimiterUnavailable, Verdict
+from .limits import LimiterUnavailable, RateLimitResult
 from .observability.requests import Fault, RequestRecord, described
 from .request import Request, UpstreamAnswer
 from .settings import Consumer
@@ -133,8 +133,8 @@ class Adapter:
         headers = {"Retry-After": str(retry_after.seconds(wait))} if error is TOO_MANY_REQUESTS else {}
         raise Refusal(error, detail=_DETAIL.get(error), reason=described(answer), headers=headers)
 
-    def _admit(self, consumer: Consumer, request: Request, record: RequestRecord) -> Verdict | None:
-        if not consumer.rates.windows:
+    def _admit(self, consumer: Consumer, request: Request, record: RequestRecord) -> RateLimitResult | None:
+        if not consumer.limits.windows:
             return None
         # `verify` has a count of its own: it never spends what messages may use.
         counted_as = named_in(request.line) or Endpoint.SENDMESSAGE
@@ -142,16 +142,16 @@ class Adapter:
         max_wait = self._settings.rate_limit.max_wait_ms / 1000
         try:
             with record.waiting_for_limiter():
-                verdict = self._integration.limiter.admit(key, consumer.rates, max_wait)
-                record.turn_seconds = verdict.wait_microseconds / 1_000_000
+                result = self._integration.limiter.admit(key, consumer.limits, max_wait)
+                record.turn_seconds = result.wait_microseconds / 1_000_000
         except LimiterUnavailable as unavailable:
             raise Refusal(SERVICE_UNAVAILABLE, reason=f"the rate cannot be counted: {unavailable}") from None
-        if not verdict.allowed:
-            seconds = str(verdict.retry_after_seconds)
-            reason = f"over the limit of {verdict.limit} a {verdict.window}; room again in {seconds} s"
-            headers = {"Retry-After": seconds, **self._quota_headers(verdict)}
+        if not result.allowed:
+            seconds = str(result.retry_after_seconds)
+            reason = f"over the limit of {result.limit} a {result.window}; room again in {seconds} s"
+            headers = {"Retry-After": seconds, **self._quota_headers(result)}
             raise Refusal(TOO_MANY_REQUESTS, reason=reason, headers=headers)
-        return verdict
+        return result
 
     def _submit_again(self, upstream: UpstreamAnswer) -> tuple[Answer, str | None]:
         """The order that was answered 401, once more with a new token: a 401 has created nothing.
@@ -164,13 +164,13 @@ class Adapter:
         return session.submit_again(upstream.path, upstream.order, upstream.token)
 
     @staticmethod
-    def _quota_headers(verdict: Verdict | None) -> dict[str, str]:
-        if verdict is None:
+    def _quota_headers(result: RateLimitResult | None) -> dict[str, str]:
+        if result is None:
             return {}
         return {
-            "RateLimit-Limit": str(verdict.limit),
-            "RateLimit-Remaining": str(verdict.remaining),
-            "RateLimit-Reset": str(verdict.reset_seconds),
+            "RateLimit-Limit": str(result.limit),
+            "RateLimit-Remaining": str(result.remaining),
+            "RateLimit-Reset": str(result.reset_seconds),
         }
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from . import trust
 from .delivery_reports.settings import ReportSettings
 from .futuresms.order import OrderForm
-from .limits import Rates
+from .limits import RateLimits
 from .limits.settings import RateLimitSettings, RedisSettings
 from .schema import NAME, PRIORITY, SCHEMA
 from .yeastar.countries import read_regions
@@ -63,7 +63,7 @@ class Consumer:
 
     username: str
     enabled: bool
-    rates: Rates
+    limits: RateLimits
     sender_id: str | None
     senders: Mapping[str, str] | None
     order: OrderForm | None
@@ -182,7 +182,9 @@ class _Reading:
         return Consumer(
             username=username,
             enabled=entry.get("enabled", True),
-            rates=_rates({**(self._config.get("rate_limit") or {}), **(entry.get("rate_limit") or {})}),
+            limits=_rate_limits(
+                {**(self._config.get("rate_limit") or {}), **(entry.get("rate_limit") or {})}
+            ),
             sender_id=order.get("sender_id"),
             senders=None
             if senders is None
@@ -350,8 +352,8 @@ def _present(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: entry[name] for name in names if entry.get(name) is not None}
 
 
-def _rates(record: Mapping[str, Any]) -> Rates:
-    return Rates(*(record.get(window) for window in ("second", "minute", "hour", "day")))
+def _rate_limits(record: Mapping[str, Any]) -> RateLimits:
+    return RateLimits(*(record.get(window) for window in ("second", "minute", "hour", "day")))
 
 
 def _rate_limit(record: Mapping[str, Any]) -> RateLimitSettings:

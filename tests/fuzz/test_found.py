@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from yeastar_adapter.futuresms.merchant import Account, MerchantApi, Tokens, Unreachable
 from yeastar_adapter.futuresms.session import MerchantSession
-from yeastar_adapter.limits import LocalLimiter, Rates
+from yeastar_adapter.limits import LocalLimiter, RateLimits
 from yeastar_adapter.limits.window import Window
 from yeastar_adapter.settings import Settings
 
@@ -81,8 +81,8 @@ def test_a_count_that_was_broken_off_does_not_refuse_everything_afterwards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Half counted, a consumer's window raised at each of its requests."""
-    limiter, rates = LocalLimiter(clock=lambda: 1), Rates(minute=5)
-    assert limiter.admit("acme-manila", rates).allowed
+    limiter, limits = LocalLimiter(clock=lambda: 1), RateLimits(minute=5)
+    assert limiter.admit("acme-manila", limits).allowed
 
     def give(window: Window, turn: int, limit: int) -> None:
         window.times.append(turn)
@@ -91,8 +91,8 @@ def test_a_count_that_was_broken_off_does_not_refuse_everything_afterwards(
     with monkeypatch.context() as patch:
         patch.setattr(Window, "give", give)
         with pytest.raises(MemoryError):
-            limiter.admit("acme-manila", rates)
-    assert limiter.admit("acme-manila", rates).allowed
+            limiter.admit("acme-manila", limits)
+    assert limiter.admit("acme-manila", limits).allowed
 
 
 def test_a_log_in_that_is_answered_with_endless_nesting_is_no_log_in(stub: StubClient) -> None:

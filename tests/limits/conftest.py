@@ -55,7 +55,7 @@ class Node:
         times: int = 1,
         **rates_and_options: Any,
     ) -> list[Any]:
-        """Verdicts of so many requests, together unless `at_once` is false; None: limiter unavailable."""
+        """Results of so many requests, together unless `at_once` is false; None: limiter unavailable."""
         self.begin_admitting(consumer, times, **rates_and_options)
         return self.end()
 
@@ -92,9 +92,9 @@ class Node:
                 pipe.close()
 
 
-def passed(verdicts: list[Any]) -> int:
-    """How many of the verdicts allow the request."""
-    return sum(verdict is not None and verdict[0] for verdict in verdicts)
+def passed(results: list[Any]) -> int:
+    """How many of the results allow the request."""
+    return sum(result is not None and result[0] for result in results)
 
 
 def until(happened: Callable[[], bool], seconds: float = 20) -> None:

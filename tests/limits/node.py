@@ -5,7 +5,7 @@
 Takes one command a line on standard input, a JSON object, and answers it with one line on standard output:
 
     {"do": "admit", "consumer": "acme", "rates": {"second": 5}, "times": 10}      in parallel, unless "at_once": false
-        [[true, 5, 4, 1, 0, 1, 0], …]  a verdict each; null: LimiterUnavailable
+        [[true, 5, 4, 1, 0, 1, 0], …]  a result each; null: LimiterUnavailable
     {"do": "admit", …, "busy_seconds": 1}   keep the processor busy while the answers come in
     {"do": "admit", …, "kill": "first"}     kill the greenlet of the first request while it waits, or "exchange":
                                             the one that asks Redis in the name of those who came later, or
@@ -36,19 +36,19 @@ from greenlet import greenlet  # noqa: E402
 from yeastar_adapter.limits import (  # noqa: E402
     LimiterCounters,
     LimiterUnavailable,
+    RateLimits,
     RateLimitSettings,
-    Rates,
     RedisSettings,
     open_limiter,
 )
-from yeastar_adapter.limits.link import Link, Question  # noqa: E402
+from yeastar_adapter.limits.shared_connection import ScriptCall, SharedConnection  # noqa: E402
 
 
 class Node:
     def __init__(self, settings: RateLimitSettings) -> None:
         self.settings = settings
         self.limiter = open_limiter(settings)
-        self.link = Link(settings.redis, LimiterCounters())
+        self.link = SharedConnection(settings.redis, LimiterCounters())
 
     def admit(
         self,
@@ -60,7 +60,7 @@ class Node:
         busy_seconds: float = 0,
         kill: str | None = None,
     ) -> list[tuple[Any, ...] | None]:
-        asked = Rates(**(rates or {"minute": 5}))
+        asked = RateLimits(**(rates or {"minute": 5}))
 
         def one() -> tuple[Any, ...] | None:
             try:
@@ -89,13 +89,13 @@ class Node:
         failures = 0
         for _ in range(times):
             deadline = time.monotonic() + self.settings.redis.timeout_ms / 1000
-            answer = self.link.ask(Question("yeastar-adapter:2:{acme}", Rates(minute=5), 0, deadline))
+            answer = self.link.ask(ScriptCall("yeastar-adapter:2:{acme}", RateLimits(minute=5), 0, deadline))
             failures += isinstance(answer, Exception)
         return failures
 
     def idle(self, seconds: float) -> None:
         """Let the connections to Redis be unused for so long."""
-        for link in self.limiter._links.values():
+        for link in self.limiter._connections.values():
             link._used -= seconds
 
     def counters(self) -> dict[str, Any]:

@@ -103,11 +103,11 @@ def test_while_redis_is_away_requests_are_counted_locally(
 ) -> None:
     assert passed(tolerant.admit(times=2, minute=5)) == 2
     with fault(redis):
-        verdicts = tolerant.admit(times=10, minute=5)
+        results = tolerant.admit(times=10, minute=5)
         counters = tolerant.counters()
         assert counters["redis_away"]
         assert counters["fallbacks"] == 10
-        assert passed(verdicts) == 5
+        assert passed(results) == 5
     until(lambda: back(tolerant))
     with redis.client() as client:
         client.flushall()

@@ -10,7 +10,7 @@ import pytest
 import redis as redis_py
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from yeastar_adapter.limits.link import SCRIPT
+from yeastar_adapter.limits.shared_connection import SCRIPT
 from yeastar_adapter.limits.window import LONGEST_WAIT, RECORDS, Window, admit
 
 from tests.harness.link import Link
@@ -25,9 +25,9 @@ def calls(client: redis_py.Redis, command: str) -> int:
 
 
 def test_of_simultaneous_requests_as_many_pass_as_the_limit_says(node):
-    verdicts = node.admit(times=200, minute=60)
-    assert passed(verdicts) == 60
-    assert sorted(verdict[2] for verdict in verdicts if verdict[0]) == list(range(60))
+    results = node.admit(times=200, minute=60)
+    assert passed(results) == 60
+    assert sorted(result[2] for result in results if result[0]) == list(range(60))
 
 
 def test_nodes_that_are_released_together_share_one_count(redis, start_node):
@@ -54,9 +54,9 @@ def test_requests_that_come_early_wait_for_their_turn_on_all_nodes_together(redi
     started = time.monotonic()
     for node in nodes:
         node.begin_admitting("acme", 20, second=5, max_wait_seconds=1)
-    verdicts = [verdict for node in nodes for verdict in node.end()]
+    results = [result for node in nodes for result in node.end()]
     seconds_late = int((time.monotonic() - started) / 0.999) - 1
-    waits = sorted(verdict[6] for verdict in verdicts if verdict[0])
+    waits = sorted(result[6] for result in results if result[0])
     # Five at once and five a second later; five for each second more that a busy machine takes to bring them all.
     assert 10 <= len(waits) <= 10 + 5 * seconds_late
     assert waits[:5] == [0] * 5
@@ -65,15 +65,15 @@ def test_requests_that_come_early_wait_for_their_turn_on_all_nodes_together(redi
 
 
 def test_a_greenlet_that_is_killed_while_it_waits_for_its_turn_has_used_it(node):
-    verdicts = node.admit(times=2, second=1, max_wait_seconds=5, kill="waiting")
-    assert [verdict[6] for verdict in verdicts] == [0]
+    results = node.admit(times=2, second=1, max_wait_seconds=5, kill="waiting")
+    assert [result[6] for result in results] == [0]
     # The killed one's turn is a second after the first one's, so the next is two seconds after it.
     assert 1_000_000 < node.admit(second=1, max_wait_seconds=5)[0][6] <= 2_000_000
 
 
 def test_nobody_is_held_up_by_one_who_waits_for_his_turn(node):
     node.begin_admitting("acme", 4, second=1, max_wait_seconds=5)
-    assert [verdict[0] for verdict in node.end()] == [True] * 4
+    assert [result[0] for result in node.end()] == [True] * 4
     assert node.counters()["redis_round_trips"] <= 4
 
 
@@ -81,8 +81,8 @@ def test_all_windows_of_a_request_take_one_round_trip(node, redis):
     with redis.client() as client:
         node.admit(second=5)
         client.config_resetstat()
-        verdicts = node.admit(times=30, at_once=False, second=10, minute=20, hour=50, day=100)
-        assert len(verdicts) == calls(client, "evalsha") == 30
+        results = node.admit(times=30, at_once=False, second=10, minute=20, hour=50, day=100)
+        assert len(results) == calls(client, "evalsha") == 30
         assert calls(client, "eval") == calls(client, "script") == 0
 
 
@@ -263,9 +263,9 @@ def test_a_pbx_that_keeps_to_the_rate_loses_nothing_on_two_nodes(redis_server, l
     with redis_server.client() as one, redis_server.client() as other:
         scripts = [client.register_script(SCRIPT) for client in (one, other)]
         one.delete(KEY)
-        verdicts = [
+        results = [
             tuple(map(int, chance.choice(scripts)(keys=[KEY], args=[1_000_000, *words, now]).split()))
             for now in arrivals
         ]
-    assert {verdict[0] for verdict in verdicts} == {1}
-    assert max(verdict[6] for verdict in verdicts) <= 900_000
+    assert {result[0] for result in results} == {1}
+    assert max(result[6] for result in results) <= 900_000

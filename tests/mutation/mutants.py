@@ -147,7 +147,7 @@ MUTANTS = (
     Mutant(
         "a request over its rate is refused",
         f"{ADAPTER}/plugin.py",
-        "if not verdict.allowed:",
+        "if not result.allowed:",
         "if False:",
         "tests/acceptance/test_rate_limits.py",
     ),

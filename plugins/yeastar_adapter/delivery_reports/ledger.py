@@ -22,7 +22,7 @@ FORGOTTEN = 86400
 """After so many seconds it is so no longer: FutureSMS would have said something."""
 
 SLOT = 600
-"""Orders that wait for a report are counted by the ten minutes that they were handed over in."""
+"""Orders that wait for a report are counted by the ten minutes that FutureSMS took them in."""
 
 REMEMBERED = 50_000
 """Orders whose reports this process knows to have come."""

@@ -1,9 +1,9 @@
 """Rate limits: so many requests of a consumer in any second, minute, hour and day.
 
 limiter = open_limiter(settings)
-verdict = limiter.admit("acme-manila", Rates(second=5, minute=300), max_wait_seconds=1)
-if not verdict.allowed:
-    ...  # 429, Retry-After: verdict.retry_after_seconds
+result = limiter.admit("acme-manila", RateLimits(second=5, minute=300), max_wait_seconds=1)
+if not result.allowed:
+    ...  # 429, Retry-After: result.retry_after_seconds
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from weakref import WeakValueDictionary
 from .limiter import Limiter, LimiterCounters, LimiterUnavailable
 from .local import LocalLimiter
 from .redis import RedisLimiter
-from .settings import RateLimitSettings, Rates, RedisSettings
-from .window import Verdict
+from .settings import RateLimits, RateLimitSettings, RedisSettings
+from .window import RateLimitResult
 
 __all__ = [
     "Limiter",
     "LimiterCounters",
     "LimiterUnavailable",
+    "RateLimitResult",
     "RateLimitSettings",
-    "Rates",
+    "RateLimits",
     "RedisSettings",
-    "Verdict",
     "limiters",
     "open_limiter",
 ]

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import gevent
 
-from .settings import Rates
-from .window import Verdict
+from .settings import RateLimits
+from .window import RateLimitResult
 
 
 class LimiterUnavailable(Exception):
@@ -30,7 +30,7 @@ class LimiterCounters:
     redis_round_trips: int = 0
     """Exchanges with Redis; fewer than requests when simultaneous ones share one."""
     redis_failures: int = 0
-    """Requests that Redis did not answer in time, or not with a verdict."""
+    """Requests that Redis did not answer in time, or not with a result."""
     redis_connections: int = 0
     """Connections that were established."""
     redis_losses: int = 0
@@ -48,8 +48,8 @@ class Limiter(Protocol):
 
     counters: LimiterCounters
 
-    def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
-        """Count one request under `key`, if all windows of `rates` have room for it within `max_wait_seconds`.
+    def admit(self, key: str, limits: RateLimits, max_wait_seconds: float = 0) -> RateLimitResult:
+        """Count one request under `key`, if all windows of `limits` have room for it within `max_wait_seconds`.
 
         Returns when it is the request's turn; other greenlets run meanwhile. The turn was reserved when the request
         came, and stays counted if whoever waits for it is gone. Raises LimiterUnavailable.
@@ -57,8 +57,8 @@ class Limiter(Protocol):
         ...
 
 
-def wait_for_turn(verdict: Verdict) -> None:
-    """Sleep until the turn that a verdict has reserved; never less than that."""
-    turn = time.monotonic() + verdict.wait_microseconds / 1_000_000
+def wait_for_turn(result: RateLimitResult) -> None:
+    """Sleep until the turn that a result has reserved; never less than that."""
+    turn = time.monotonic() + result.wait_microseconds / 1_000_000
     while (left := turn - time.monotonic()) > 0:
         gevent.sleep(left)

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from .limiter import LimiterCounters, wait_for_turn
-from .settings import Rates
-from .window import UNLIMITED, Verdict, Window, admit
+from .settings import RateLimits
+from .window import UNLIMITED, RateLimitResult, Window, admit
 
 _INSPECTED = 2
 
@@ -23,14 +23,14 @@ class LocalLimiter:
     It keeps state only of consumers whose requests still count: each call looks at two consumers in turn and drops
     those whose windows have run out, so that what is kept stays in proportion to the consumers that are active.
 
-    `clock` returns microseconds; `wait` sleeps until the turn of a verdict. Greenlets of one thread may share a
+    `clock` returns microseconds; `wait` sleeps until the turn of a result. Greenlets of one thread may share a
     limiter, threads may not.
     """
 
     def __init__(
         self,
         clock: Callable[[], int] = _monotonic_microseconds,
-        wait: Callable[[Verdict], None] = wait_for_turn,
+        wait: Callable[[RateLimitResult], None] = wait_for_turn,
     ) -> None:
         self.counters = LimiterCounters()
         self._clock = clock
@@ -41,24 +41,24 @@ class LocalLimiter:
         """The number of consumers of which state is kept."""
         return len(self._consumers)
 
-    def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
-        if not rates.windows:
+    def admit(self, key: str, limits: RateLimits, max_wait_seconds: float = 0) -> RateLimitResult:
+        if not limits.windows:
             return UNLIMITED
         self.counters.local_requests += 1
-        verdict = self._reserve(key, rates, max_wait_seconds)
-        if verdict.wait_microseconds:
+        result = self._reserve(key, limits, max_wait_seconds)
+        if result.wait_microseconds:
             self.counters.waits += 1
-            self._wait(verdict)
-        return verdict
+            self._wait(result)
+        return result
 
-    def _reserve(self, key: str, rates: Rates, max_wait_seconds: float) -> Verdict:
+    def _reserve(self, key: str, limits: RateLimits, max_wait_seconds: float) -> RateLimitResult:
         now = self._clock()
         self._drop_expired(now)
         windows = self._consumers.get(key)
         if windows is None:
             windows = self._consumers[key] = {}
         asked = []
-        for limit, seconds in rates.windows:
+        for limit, seconds in limits.windows:
             window = windows.get(seconds)
             if window is None:
                 window = windows[seconds] = Window(seconds)

@@ -12,10 +12,10 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, NoPermissionError
 
 from .limiter import LimiterCounters, LimiterUnavailable, wait_for_turn
-from .link import Answer, Link, Question
 from .local import LocalLimiter
-from .settings import Rates, RedisSettings
-from .window import UNLIMITED, Verdict
+from .settings import RateLimits, RedisSettings
+from .shared_connection import Answer, ScriptCall, SharedConnection
+from .window import UNLIMITED, RateLimitResult
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ PERMISSIONS = "+eval +evalsha +get +set +time ~yeastar-adapter:*"
 _PREFIX = "yeastar-adapter:2:"
 
 _FIRST_PROBE_SECONDS, _LAST_PROBE_SECONDS = 0.5, 2.0
-_PROBE_RATES = Rates(second=1_000_000)
+_PROBE_LIMITS = RateLimits(second=1_000_000)
 _REDIRECTIONS = 3
 
 
@@ -46,17 +46,17 @@ class RedisLimiter:
         self._fault_tolerant = fault_tolerant
         self._local = local
         self._entrance = (settings.host, settings.port)
-        self._links: dict[tuple[str, int], Link] = {}
+        self._connections: dict[tuple[str, int], SharedConnection] = {}
         self._owners: dict[int, tuple[str, int]] = {}
 
-    def admit(self, key: str, rates: Rates, max_wait_seconds: float = 0) -> Verdict:
-        if not rates.windows:
+    def admit(self, key: str, limits: RateLimits, max_wait_seconds: float = 0) -> RateLimitResult:
+        if not limits.windows:
             return UNLIMITED
         if not self.counters.redis_away:
             name = _PREFIX + f"{{{key}}}"
             self.counters.redis_requests += 1
-            answer = self._ask(name, rates, round(max_wait_seconds * 1_000_000))
-            if isinstance(answer, Verdict):
+            answer = self._ask(name, limits, round(max_wait_seconds * 1_000_000))
+            if isinstance(answer, RateLimitResult):
                 if answer.wait_microseconds:
                     self.counters.waits += 1
                     wait_for_turn(answer)
@@ -66,17 +66,17 @@ class RedisLimiter:
         if not self._fault_tolerant:
             raise LimiterUnavailable(f"Redis {self._address} is away")
         self.counters.fallbacks += 1
-        return self._local.admit(key, rates, max_wait_seconds)
+        return self._local.admit(key, limits, max_wait_seconds)
 
     @property
     def _address(self) -> str:
         return "{}:{}".format(*self._entrance)
 
-    def _ask(self, key: str, rates: Rates, longest_wait: int = 0) -> Answer:
-        question = Question(key, rates, longest_wait, time.monotonic() + self._settings.timeout_ms / 1000)
+    def _ask(self, key: str, limits: RateLimits, longest_wait: int = 0) -> Answer:
+        call = ScriptCall(key, limits, longest_wait, time.monotonic() + self._settings.timeout_ms / 1000)
         slot = key_slot(key.encode()) if self._owners else 0
         node = self._owners.get(slot, self._entrance)
-        answer = self._link(node).ask(question)
+        answer = self._connection_to(node).ask(call)
         for _ in range(_REDIRECTIONS):
             if not isinstance(answer, AskError):
                 break
@@ -84,15 +84,19 @@ class RedisLimiter:
             moved = isinstance(answer, MovedError)
             if moved:
                 self._owners[answer.slot_id] = node
-            answer = self._link(node).ask(Question(key, rates, longest_wait, question.deadline, not moved))
+            answer = self._connection_to(node).ask(
+                ScriptCall(key, limits, longest_wait, call.deadline, not moved)
+            )
         return answer
 
-    def _link(self, node: tuple[str, int]) -> Link:
-        link = self._links.get(node)
-        if link is None:
+    def _connection_to(self, node: tuple[str, int]) -> SharedConnection:
+        connection = self._connections.get(node)
+        if connection is None:
             host, port = node
-            link = self._links[node] = Link(replace(self._settings, host=host, port=port), self.counters)
-        return link
+            connection = self._connections[node] = SharedConnection(
+                replace(self._settings, host=host, port=port), self.counters
+            )
+        return connection
 
     def _lose(self, key: str, error: Exception) -> None:
         # The address that was configured knows who has taken over from a node that failed.
@@ -122,7 +126,7 @@ class RedisLimiter:
 
     def _probe(self, key: str, since: float) -> bool:
         # A full or read-only server answers PING and even refuses requests well enough: only a write tells.
-        if not isinstance(self._ask(key, _PROBE_RATES), Verdict):
+        if not isinstance(self._ask(key, _PROBE_LIMITS), RateLimitResult):
             self._owners.clear()
             return False
         self.counters.redis_away = False

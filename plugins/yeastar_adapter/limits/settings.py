@@ -9,7 +9,7 @@ Policy = Literal["redis", "local"]
 
 
 @dataclass(frozen=True)
-class Rates:
+class RateLimits:
     """How many requests a consumer may make in any second, minute, hour and day; None means no such limit.
 
     Raises ValueError for a limit below 1.
@@ -58,7 +58,7 @@ class RedisSettings:
 
 @dataclass(frozen=True)
 class RateLimitSettings:
-    """Rate limits of the route and where they are counted; a consumer's own limits override `rates`."""
+    """Rate limits of the route and where they are counted; a consumer's own limits override `limits`."""
 
     second: int | None = 5
     minute: int | None = 300
@@ -71,5 +71,5 @@ class RateLimitSettings:
     redis: RedisSettings = field(default_factory=RedisSettings)
 
     @property
-    def rates(self) -> Rates:
-        return Rates(self.second, self.minute, self.hour, self.day)
+    def limits(self) -> RateLimits:
+        return RateLimits(self.second, self.minute, self.hour, self.day)

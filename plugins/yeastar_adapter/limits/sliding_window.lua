@@ -109,9 +109,9 @@ for i = 2, last, 2 do
 end
 
 local pause = turn - now
-local verdict
+local result
 if pause > longest_wait then
-  verdict = {
+  result = {
     0, tonumber(ARGV[narrowest]), 0, whole_seconds(pause), whole_seconds(pause - longest_wait),
     tonumber(ARGV[narrowest + 1]), 0
   }
@@ -126,7 +126,7 @@ else
     local left = math.max(limit - (window[1] - ordinal), 0)
     if not fewest or left <= fewest then
       fewest = left
-      verdict = {1, limit, left, whole_seconds(oldest + seconds * 999000 - now), 0, seconds, pause}
+      result = {1, limit, left, whole_seconds(oldest + seconds * 999000 - now), 0, seconds, pause}
     end
   end
 end
@@ -141,4 +141,4 @@ if changed then
   end
   redis.call('SET', KEYS[1], cmsgpack.pack(windows), 'PX', math.ceil(lifetime / 1000) + 1000)
 end
-return string.format('%d %d %d %d %d %d %d', unpack(verdict))
+return string.format('%d %d %d %d %d %d %d', unpack(result))

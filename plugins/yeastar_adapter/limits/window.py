@@ -19,7 +19,7 @@ LONGEST_WAIT = 5_000_000
 NAMES = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
 
 
-class Verdict(NamedTuple):
+class RateLimitResult(NamedTuple):
     """Whether one request may pass, and what to tell its sender about the most restrictive window."""
 
     allowed: bool
@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
         return NAMES.get(self.window_seconds, f"{self.window_seconds} s")
 
 
-UNLIMITED = Verdict(True, None, 0, 0, 0, 0, 0)
+UNLIMITED = RateLimitResult(True, None, 0, 0, 0, 0, 0)
 
 
 class Window:
@@ -109,7 +109,7 @@ class Window:
         return not self.times or self.times[-1] <= now - self.period
 
 
-def admit(windows: Iterable[tuple[int, Window]], now: int, longest_wait: int = 0) -> Verdict:
+def admit(windows: Iterable[tuple[int, Window]], now: int, longest_wait: int = 0) -> RateLimitResult:
     """Give one request its turn, if every window has one within `longest_wait` microseconds; otherwise none counts it.
 
     `windows`: (limit, window), at least one, the shortest window first.
@@ -125,7 +125,7 @@ def admit(windows: Iterable[tuple[int, Window]], now: int, longest_wait: int = 0
     if wait > longest_wait:
         limit, window = narrowest
         retry_after = _whole_seconds(wait - longest_wait)
-        return Verdict(False, limit, 0, _whole_seconds(wait), retry_after, window.seconds, 0)
+        return RateLimitResult(False, limit, 0, _whole_seconds(wait), retry_after, window.seconds, 0)
 
     tightest, least = windows[0]
     fewest = None
@@ -135,7 +135,7 @@ def admit(windows: Iterable[tuple[int, Window]], now: int, longest_wait: int = 0
         if fewest is None or left <= fewest:
             fewest, tightest, least = left, limit, window
     reset = _whole_seconds(least.times[0] + least.period - now)
-    return Verdict(True, tightest, fewest or 0, reset, 0, least.seconds, wait)
+    return RateLimitResult(True, tightest, fewest or 0, reset, 0, least.seconds, wait)
 
 
 def _whole_seconds(microseconds: int) -> int:

@@ -27,7 +27,7 @@ class DeliveryCounters:
 
 
 counters = DeliveryCounters()
-_strangers = Strangers(facts={"endpoint": "report"})
+_strangers = Strangers(fields={"endpoint": "report"})
 
 
 def expected(label: str) -> None:
@@ -40,7 +40,7 @@ def reported(request_id: str, reference: Reference, report: Report, seconds: flo
     counters.repeated += not first
     level = logging.INFO if first else logging.DEBUG
     if log.isEnabledFor(level):
-        facts = {
+        fields = {
             "request_id": request_id,
             "message_request_id": reference.request_id,
             "consumer": reference.consumer,
@@ -51,7 +51,7 @@ def reported(request_id: str, reference: Reference, report: Report, seconds: flo
             "recipient": masked(report.phone_number) if report.phone_number else "",
         }
         message = report.outcome.value if first else f"{report.outcome.value}, once more"
-        log.log(level, message, extra={FIELDS: {name: fact for name, fact in facts.items() if fact != ""}})
+        log.log(level, message, extra={FIELDS: {name: fact for name, fact in fields.items() if fact != ""}})
 
 
 def refused(request_id: str, address: str, reference: Reference | None, refusal: NoReport) -> None:
@@ -59,14 +59,14 @@ def refused(request_id: str, address: str, reference: Reference | None, refusal:
     objection = refusal.objection
     counters.refused[objection.label] += 1
     if reference is not None:
-        facts = {
+        fields = {
             "request_id": request_id,
             "message_request_id": reference.request_id,
             "consumer": reference.consumer,
             "client_order_id": reference.client_order_id,
         }
         level = logging.WARNING if objection is not Objection.METHOD else logging.INFO
-        log.log(level, "report refused: %s", _reason(refusal), extra={FIELDS: facts})
+        log.log(level, "report refused: %s", _reason(refusal), extra={FIELDS: fields})
     elif _strangers.note(f"report refused: {objection.value[2]}", address):
         log.info(
             "report refused: %s",

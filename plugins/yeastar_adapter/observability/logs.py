@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 FIELDS = "fields"
-"""The attribute of a log record that holds its facts by name: `log.info("…", extra={FIELDS: {…}})`."""
+"""The attribute of a log record that holds its fields by name: `log.info("…", extra={FIELDS: {…}})`."""
 
 
 LONGEST = 1800
@@ -45,7 +45,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, then the facts."""
+    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, then the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, timezone.utc)

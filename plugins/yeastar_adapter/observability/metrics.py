@@ -39,7 +39,7 @@ _REDIS = (
     (
         "redis_failures",
         "redis_failures",
-        "Requests that Redis did not answer in time, or not with a verdict.",
+        "Requests that Redis did not answer in time, or not with a result.",
     ),
     ("redis_fallbacks", "fallbacks", "Requests counted in this process because Redis was away."),
     ("redis_round_trips", "redis_round_trips", "Exchanges with Redis."),

@@ -149,7 +149,7 @@ class RequestRecord:
                 if not strangers.note(reason, address):
                     return
                 ending |= {"address": address}
-            log.log(level, "refused: %s", reason, extra={FIELDS: _known(ending, self._facts())})
+            log.log(level, "refused: %s", reason, extra={FIELDS: _known(ending, self._fields())})
 
     def failed(self) -> None:
         """Something unforeseen: the plugin server is about to log its traceback, and to answer 500/10007."""
@@ -164,7 +164,7 @@ class RequestRecord:
             "fault": Fault.GATEWAY.value,
             "endpoint": endpoint,
         }
-        log.error("failed: the traceback follows", extra={FIELDS: _known(ending, self._facts())})
+        log.error("failed: the traceback follows", extra={FIELDS: _known(ending, self._fields())})
 
     def forwarded(self, order: Order) -> None:
         """The order is handed to Kong."""
@@ -173,8 +173,8 @@ class RequestRecord:
         self.country = region_of(self.recipient)
         counters.destinations[self.country, "forwarded"] += 1
         if log.isEnabledFor(logging.DEBUG):
-            facts = {**self._facts(), "client_order_id": order.client_order_id}
-            log.debug("forwarded", extra={FIELDS: _known(facts)})
+            fields = {**self._fields(), "client_order_id": order.client_order_id}
+            log.debug("forwarded", extra={FIELDS: _known(fields)})
 
     def sent(self) -> None:
         """FutureSMS has taken the order, and the PBX gets its id."""
@@ -185,14 +185,14 @@ class RequestRecord:
         counters.answers[_status(answer.status), ""] += 1
         counters.tokens_rejected += self.token_rejected
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("sent", extra={FIELDS: _known(self._facts(), {"order_id": answer.order_id})})
+            log.debug("sent", extra={FIELDS: _known(self._fields(), {"order_id": answer.order_id})})
 
     def verified(self) -> None:
         """The PBX has verified its key."""
         self._observe_waits()
         counters.verified[counters.label(self.consumer)] += 1
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("verified", extra={FIELDS: _known(self._facts())})
+            log.debug("verified", extra={FIELDS: _known(self._fields())})
 
     def _observe_waits(self) -> None:
         if self.limiter_seconds is not None:
@@ -212,24 +212,24 @@ class RequestRecord:
                 return ""
         return endpoint.value[1] if endpoint else ""
 
-    def _facts(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """What is known of the request, by name."""
         source = self.request or self.upstream
-        facts: dict[str, Any] = {"request_id": source.id if source else "", "consumer": self.consumer}
+        fields: dict[str, Any] = {"request_id": source.id if source else "", "consumer": self.consumer}
         if self.recipient:
-            facts |= {"recipient": masked(self.recipient), "country": self.country}
+            fields |= {"recipient": masked(self.recipient), "country": self.country}
         if self.limiter_seconds is not None:
-            facts["limiter_ms"] = round(self.limiter_seconds * 1000, 2)
+            fields["limiter_ms"] = round(self.limiter_seconds * 1000, 2)
         if self.turn_seconds:
-            facts["turn_ms"] = round(self.turn_seconds * 1000, 2)
+            fields["turn_ms"] = round(self.turn_seconds * 1000, 2)
         if self.token_seconds is not None:
-            facts["token_ms"] = round(self.token_seconds * 1000, 2)
+            fields["token_ms"] = round(self.token_seconds * 1000, 2)
         if self.upstream is not None:
-            facts |= _facts_of_upstream(self.upstream)
+            fields |= _upstream_fields(self.upstream)
         if self.answer is not None:
-            facts |= _facts_of_answer(self.answer, self.upstream)
-            facts["token_rejected"] = self.token_rejected or None
-        return facts
+            fields |= _answer_fields(self.answer, self.upstream)
+            fields["token_rejected"] = self.token_rejected or None
+        return fields
 
 
 def described(answer: Answer) -> str:
@@ -253,7 +253,7 @@ def _status(status: int) -> str:
     return str(status) if status in _STATUSES else f"{status // 100}xx"
 
 
-def _facts_of_upstream(upstream: UpstreamAnswer) -> dict[str, Any]:
+def _upstream_fields(upstream: UpstreamAnswer) -> dict[str, Any]:
     recipient = _fields_of(upstream).get("phone_number")
     return {
         "recipient": masked(str(recipient)) if recipient else None,
@@ -262,7 +262,7 @@ def _facts_of_upstream(upstream: UpstreamAnswer) -> dict[str, Any]:
     }
 
 
-def _facts_of_answer(answer: Answer, upstream: UpstreamAnswer | None) -> dict[str, Any]:
+def _answer_fields(answer: Answer, upstream: UpstreamAnswer | None) -> dict[str, Any]:
     order = _fields_of(upstream) if upstream else {}
     fields = dict.fromkeys((*_FIELDS, *filter(_CODE.fullmatch, order)))
     return {
@@ -287,7 +287,7 @@ def _only(form: re.Pattern[str], text: str) -> str:
     return text if not text or form.fullmatch(text) else f"({len(text)} characters)"
 
 
-def _known(*facts: dict[str, Any]) -> dict[str, Any]:
+def _known(*fields: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: value for part in facts for name, value in part.items() if value is not None and value != ""
+        name: value for part in fields for name, value in part.items() if value is not None and value != ""
     }

@@ -28,16 +28,16 @@ def _later(seconds: float, work: Callable[[], None]) -> None:
 class Strangers:
     """Tells which refusal of a stranger gets a line of its own, and writes what became of the others.
 
-    `later`: runs a function after so many seconds. `facts`: what each line has beside the address.
+    `later`: runs a function after so many seconds. `fields`: what each line has beside the address.
     """
 
     def __init__(
         self,
         later: Callable[[float, Callable[[], None]], None] = _later,
-        facts: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> None:
         self._later = later
-        self._facts = {"code": "10004"} if facts is None else dict(facts)
+        self._fields = {"code": "10004"} if fields is None else dict(fields)
         self._left_out: dict[tuple[str, str], int] = {}
         self._elsewhere: dict[str, int] = {}
         self._lines = 0
@@ -68,15 +68,15 @@ class Strangers:
             (pair for pair in left_out if left_out[pair]), key=left_out.__getitem__, reverse=True
         )
         for reason, address in most_first[:LINES]:
-            _write(reason, left_out[reason, address], {**self._facts, "address": address})
+            _write(reason, left_out[reason, address], {**self._fields, "address": address})
         for reason, address in most_first[LINES:]:
             elsewhere[reason] = elsewhere.get(reason, 0) + left_out[reason, address]
         for reason, count in elsewhere.items():
-            _write(reason, count, {**self._facts, "address": "others"})
+            _write(reason, count, {**self._fields, "address": "others"})
 
 
-def _write(reason: str, count: int, facts: dict[str, str]) -> None:
-    log.info("refused %d more in %d s: %s", count, INTERVAL, reason, extra={FIELDS: facts})
+def _write(reason: str, count: int, fields: dict[str, str]) -> None:
+    log.info("refused %d more in %d s: %s", count, INTERVAL, reason, extra={FIELDS: fields})
 
 
 strangers = Strangers()

@@ -56,7 +56,7 @@ class Message:
 
     @classmethod
     def parse(cls, body: bytes | None, rules: MessageRules = ANYTHING) -> Message:
-        """Read the JSON body of `sendmessage`; None is one that was too long to be handed over.
+        """Read the JSON body of `sendmessage`; None is one that was too long for the reader.
 
         Raises Refusal: 10001 for a `from` or `to` that is no usable number, 10003 for media, 10005 for a country that
         the rules leave out, 10002 for everything else; the first that applies in the order media, `from`, `to`, `text`.

@@ -16,7 +16,7 @@ from . import (
     neighbours,
     orders,
     pieces,
-    rates,
+    rate_limits,
     references,
     routing,
     sources,
@@ -85,7 +85,7 @@ def _instance(
     yield from keys.check(config, environment)
     yield from references.check(config, environment)
     yield from orders.check(config, environment, adapter.consumer.node if adapter.consumer else None)
-    yield from rates.check(config, environment)
+    yield from rate_limits.check(config, environment)
     yield from metrics.check(config, environment)
     yield from files_named.check(config, here=environment.known)
     if consumers_known or declared.consumers:

@@ -10,8 +10,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from yeastar_adapter import trust
-from yeastar_adapter.limits.link import SCRIPT
 from yeastar_adapter.limits.settings import RedisSettings
+from yeastar_adapter.limits.shared_connection import SCRIPT
 
 from .line import Line
 

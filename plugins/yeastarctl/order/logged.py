@@ -59,7 +59,7 @@ class Log:
 
 
 def _fields(line: str) -> tuple[dict[str, str], str]:
-    """The facts of a line that are looked for, and its message."""
+    """The fields of a line that are looked for, and its message."""
     if "_id" not in line:
         return {}, ""
     start, end = line.find("{"), line.rfind("}")
@@ -69,9 +69,9 @@ def _fields(line: str) -> tuple[dict[str, str], str]:
         except ValueError:
             record = None
         if isinstance(record, dict):
-            facts = {name: str(record[name]) for name in _NAMES if record.get(name) is not None}
-            return facts, str(record.get("message", ""))
+            fields = {name: str(record[name]) for name in _NAMES if record.get(name) is not None}
+            return fields, str(record.get("message", ""))
     # Kong writes an id of its own into lines, as `request_id: "…"`: no fact of the adapter's.
     message = _MESSAGE.search(line)
-    facts = {match[1]: match[2] or match[3] or "" for match in _WORD.finditer(line)}
-    return facts, message[1] if message else ""
+    fields = {match[1]: match[2] or match[3] or "" for match in _WORD.finditer(line)}
+    return fields, message[1] if message else ""

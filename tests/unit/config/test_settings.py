@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yeastar_adapter.limits import Rates
+from yeastar_adapter.limits import RateLimits
 from yeastar_adapter.settings import KONGS_PATIENCE, ConfigurationError, Settings
 from yeastar_adapter.yeastar.message import MessageRules
 
@@ -87,7 +87,7 @@ def test_a_consumer_overrides_what_it_names_and_takes_the_rest() -> None:
     assert consumer.order.template_id == "TPL9"
     assert consumer.merchant is not None
     assert (consumer.merchant.username, consumer.merchant.password) == ("other", "p")
-    assert consumer.rates == Rates(second=2, minute=7)
+    assert consumer.limits == RateLimits(second=2, minute=7)
 
 
 def test_senders_by_the_pbx_s_number_let_no_other_number_through() -> None:

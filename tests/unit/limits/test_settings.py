@@ -1,23 +1,23 @@
 from __future__ import annotations
 
 import pytest
-from yeastar_adapter.limits import RateLimitSettings, Rates, RedisSettings, limiters, open_limiter
+from yeastar_adapter.limits import RateLimits, RateLimitSettings, RedisSettings, limiters, open_limiter
 
 
 def test_the_windows_are_those_that_are_set_the_shortest_first() -> None:
-    assert Rates(day=1000, second=5, hour=None, minute=60).windows == ((5, 1), (60, 60), (1000, 86400))
-    assert Rates().windows == ()
+    assert RateLimits(day=1000, second=5, hour=None, minute=60).windows == ((5, 1), (60, 60), (1000, 86400))
+    assert RateLimits().windows == ()
 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_below_one_is_refused(limit: int) -> None:
     with pytest.raises(ValueError, match="a limit per hour is at least 1"):
-        Rates(hour=limit)
+        RateLimits(hour=limit)
 
 
 def test_rates_are_five_a_second_for_as_long_as_one_likes_unless_said_otherwise() -> None:
     settings = RateLimitSettings()
-    assert settings.rates == Rates(second=5, minute=300)
+    assert settings.limits == RateLimits(second=5, minute=300)
     assert (settings.policy, settings.fault_tolerant, settings.hide_client_headers) == ("redis", True, True)
 
 

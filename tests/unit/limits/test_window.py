@@ -69,10 +69,10 @@ def test_no_interval_of_the_windows_length_holds_more_turns_than_the_limit(
 ) -> None:
     window, turns = Window(seconds), []
     for now in data.draw(arrivals(seconds)):
-        verdict = admit([(limit, window)], now, wait)
-        if verdict.allowed:
-            assert 0 <= verdict.wait_microseconds <= wait
-            turns.append(now + verdict.wait_microseconds)
+        result = admit([(limit, window)], now, wait)
+        if result.allowed:
+            assert 0 <= result.wait_microseconds <= wait
+            turns.append(now + result.wait_microseconds)
     assert turns == sorted(turns)
     for first, one_too_many in zip(turns, turns[limit:], strict=False):
         assert one_too_many - first >= window.period
@@ -85,9 +85,9 @@ def test_a_high_limit_is_passed_by_less_than_a_batch(
     window, turns = Window(seconds), []
     batch = -(-limit // RECORDS)
     for now in data.draw(arrivals(seconds, size=1500)):
-        verdict = admit([(limit, window)], now, wait)
-        if verdict.allowed:
-            turns.append(now + verdict.wait_microseconds)
+        result = admit([(limit, window)], now, wait)
+        if result.allowed:
+            turns.append(now + result.wait_microseconds)
     for first, too_many in zip(turns, turns[limit + batch - 1 :], strict=False):
         assert too_many - first >= window.period
 
@@ -98,11 +98,11 @@ def test_nothing_is_refused_or_told_to_wait_while_a_period_leaves_room(
 ) -> None:
     window, turns = Window(seconds), []
     for now in data.draw(arrivals(seconds)):
-        verdict = admit([(limit, window)], now, wait)
-        if not verdict.allowed or verdict.wait_microseconds:
+        result = admit([(limit, window)], now, wait)
+        if not result.allowed or result.wait_microseconds:
             assert counted(turns, window.period, now) >= limit
-        if verdict.allowed:
-            turns.append(now + verdict.wait_microseconds)
+        if result.allowed:
+            turns.append(now + result.wait_microseconds)
 
 
 @given(st.data(), lengths, st.integers(1, RECORDS), waits)
@@ -111,13 +111,13 @@ def test_a_turn_is_exactly_a_period_after_the_one_that_makes_room(
 ) -> None:
     window, turns = Window(seconds), []
     for now in data.draw(arrivals(seconds)):
-        verdict = admit([(limit, window)], now, wait)
+        result = admit([(limit, window)], now, wait)
         ready = max(now, turns[-limit] + window.period) if len(turns) >= limit else now
-        assert verdict.allowed == (ready - now <= wait)
-        if verdict.allowed:
-            assert verdict.wait_microseconds == ready - now
+        assert result.allowed == (ready - now <= wait)
+        if result.allowed:
+            assert result.wait_microseconds == ready - now
             turns.append(ready)
-            assert verdict.remaining == max(0, limit - counted(turns, window.period, now))
+            assert result.remaining == max(0, limit - counted(turns, window.period, now))
 
 
 @given(st.integers(1, 3 * RECORDS), lengths, waits)
@@ -125,11 +125,11 @@ def test_of_any_number_at_once_as_many_pass_as_the_limit_says_and_those_that_can
     limit: int, seconds: int, wait: int
 ) -> None:
     window = Window(seconds)
-    verdicts = [admit([(limit, window)], START, wait) for _ in range(min(2 * limit + 10, 2000))]
-    at_once = [verdict for verdict in verdicts if verdict.allowed and not verdict.wait_microseconds]
-    assert len(at_once) == min(limit, len(verdicts))
-    later = [verdict for verdict in verdicts if verdict.wait_microseconds]
-    assert bool(later) == (window.period <= wait and len(verdicts) > limit)
+    results = [admit([(limit, window)], START, wait) for _ in range(min(2 * limit + 10, 2000))]
+    at_once = [result for result in results if result.allowed and not result.wait_microseconds]
+    assert len(at_once) == min(limit, len(results))
+    later = [result for result in results if result.wait_microseconds]
+    assert bool(later) == (window.period <= wait and len(results) > limit)
 
 
 @given(st.data(), lengths, limits, waits)
@@ -138,9 +138,9 @@ def test_a_retry_after_the_time_that_was_told_passes_and_a_second_sooner_does_no
 ) -> None:
     window = Window(seconds)
     for now in data.draw(arrivals(seconds)):
-        verdict = admit([(limit, window)], now, wait)
-        if not verdict.allowed:
-            told = verdict.retry_after_seconds
+        result = admit([(limit, window)], now, wait)
+        if not result.allowed:
+            told = result.retry_after_seconds
             assert 1 <= told <= seconds
             assert allowed(deepcopy(window), limit, now + told * SECOND, wait)
             assert told == 1 or not allowed(deepcopy(window), limit, now + (told - 1) * SECOND, wait)
@@ -164,9 +164,9 @@ def test_a_clock_that_is_set_back_never_opens_the_gate(
     set_back = data.draw(st.dictionaries(st.integers(0, 300), amount, max_size=12))
     for count, now in enumerate(data.draw(arrivals(seconds))):
         behind += set_back.get(count, 0)
-        verdict = admit([(limit, window)], now - behind, wait)
-        if verdict.allowed:
-            turns.append(now + verdict.wait_microseconds)
+        result = admit([(limit, window)], now - behind, wait)
+        if result.allowed:
+            turns.append(now + result.wait_microseconds)
     turns.sort()
     # What was reserved before the clock went back may come that much sooner in its count.
     for first, one_too_many in zip(turns, turns[limit:], strict=False):
@@ -193,18 +193,18 @@ def test_of_several_windows_all_or_none_count_a_request(data: st.DataObject, wai
     ]
     turns: list[int] = []
     for now in data.draw(arrivals(2, size=20)):
-        verdict = admit(windows, now, wait)
+        result = admit(windows, now, wait)
         ready = max(
             [now, *[turns[-limit] + window.period for limit, window in windows if len(turns) >= limit]]
         )
-        assert verdict.allowed == (ready - now <= wait)
-        assert verdict.window_seconds in (1, 60)
-        if verdict.allowed:
-            turns.append(now + verdict.wait_microseconds)
+        assert result.allowed == (ready - now <= wait)
+        assert result.window_seconds in (1, 60)
+        if result.allowed:
+            turns.append(now + result.wait_microseconds)
             assert turns[-1] == ready
         else:
-            assert verdict.remaining == 0
-            later = now + verdict.retry_after_seconds * SECOND
+            assert result.remaining == 0
+            later = now + result.retry_after_seconds * SECOND
             assert admit(deepcopy(windows), later, wait).allowed
         assert [window.count() for _, window in windows] == [
             counted(turns, window.period, now) for _, window in windows
@@ -217,13 +217,13 @@ def test_a_changed_limit_applies_to_what_was_counted_before(data: st.DataObject,
     limits = data.draw(st.lists(st.integers(1, RECORDS), min_size=1, max_size=8))
     for count, now in enumerate(data.draw(arrivals(seconds, bursts=6))):
         limit = limits[count // 10 % len(limits)]
-        verdict = admit([(limit, window)], now)
+        result = admit([(limit, window)], now)
         before = counted(turns, window.period, now)
-        assert verdict.allowed == (before < limit)
-        if verdict.allowed:
+        assert result.allowed == (before < limit)
+        if result.allowed:
             turns.append(now)
         else:
-            assert allowed(deepcopy(window), limit, now + verdict.retry_after_seconds * SECOND)
+            assert allowed(deepcopy(window), limit, now + result.retry_after_seconds * SECOND)
 
 
 @given(st.data(), lengths, st.lists(st.integers(1, 5 * RECORDS), min_size=2, max_size=8))
@@ -235,8 +235,8 @@ def test_limits_that_change_between_low_and_high_leave_the_state_bounded_and_in_
     most = most_records(window, max(changing), LONGEST_WAIT)
     for count, now in enumerate(data.draw(arrivals(seconds, size=700))):
         limit = changing[count // 200 % len(changing)]
-        verdict = admit([(limit, window)], now, LONGEST_WAIT)
-        assert verdict.allowed or window.count() >= limit
+        result = admit([(limit, window)], now, LONGEST_WAIT)
+        assert result.allowed or window.count() >= limit
         assert window.times == sorted(window.times)
         assert window.ordinals == sorted(set(window.ordinals))
         assert len(window.times) <= most
@@ -257,10 +257,10 @@ def test_whoever_takes_every_turn_that_there_is_leaves_the_state_bounded(
             assert len(window.times) <= most_records(window, max(limits), wait)
 
 
-def test_a_verdict_names_its_window() -> None:
+def test_a_result_names_its_window() -> None:
     windows = [(5, Window(1)), (5, Window(60))]
-    verdicts = [admit(windows, START) for _ in range(6)]
-    assert {verdict.window for verdict in verdicts} == {"minute"}
+    results = [admit(windows, START) for _ in range(6)]
+    assert {result.window for result in results} == {"minute"}
     assert admit([(1, Window(86_400))], START).window == "day"
 
 

@@ -39,7 +39,7 @@ def test_the_metrics_of_the_manual_are_those_that_are_exported() -> None:
 
 def test_the_fields_of_the_manual_are_those_of_a_line() -> None:
     written = set(re.findall(r'"([a-z_]+)":', inspect.getsource(outcomes)))
-    written |= set(re.findall(r'facts\["([a-z_]+)"\]', inspect.getsource(outcomes)))
+    written |= set(re.findall(r'fields\["([a-z_]+)"\]', inspect.getsource(outcomes)))
     described = {
         name
         for cell in re.findall(r"^\| (`[^|]+) \|", section("The log line of a request"), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""One connection to one Redis server, shared by all greenlets that wait for a verdict."""
+"""One connection to one Redis server, shared by all greenlets that wait for a result."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from redis.exceptions import (
 )
 
 from .limiter import LimiterCounters
-from .settings import Rates, RedisSettings
+from .settings import RateLimits, RedisSettings
 from .tls import TlsConnection
-from .window import Verdict
+from .window import RateLimitResult
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ _KEEPALIVE = {
     if hasattr(socket, name)
 }
 
-Answer = Verdict | Exception
-"""A verdict; or why there is none: AskError and MovedError, any other RedisError, OSError."""
+Answer = RateLimitResult | Exception
+"""A result; or why there is none: AskError and MovedError, any other RedisError, OSError."""
 
 
-class Question:
+class ScriptCall:
     """What one request asks of Redis, and the place where its greenlet waits for the answer.
 
     `longest_wait` is that of the request for its turn, in microseconds; `deadline` is when to have given up, on
@@ -58,20 +58,20 @@ class Question:
     the key is just being moved.
     """
 
-    __slots__ = ("answer", "asking", "deadline", "key", "longest_wait", "rates")
+    __slots__ = ("answer", "asking", "deadline", "key", "limits", "longest_wait")
 
     def __init__(
-        self, key: str, rates: Rates, longest_wait: int, deadline: float, asking: bool = False
+        self, key: str, limits: RateLimits, longest_wait: int, deadline: float, asking: bool = False
     ) -> None:
         self.key = key
-        self.rates = rates
+        self.limits = limits
         self.longest_wait = longest_wait
         self.deadline = deadline
         self.asking = asking
         self.answer: AsyncResult[Answer] = AsyncResult()
 
 
-class Link:
+class SharedConnection:
     """Asks one Redis server, in the name of all greenlets, over one connection.
 
     Whoever finds it idle carries out an exchange; those who come meanwhile go together into the next one. redis-py
@@ -91,25 +91,25 @@ class Link:
         self._connected = False
         self._grace = settings.timeout_ms / 1000 / 4
         self._busy = False
-        self._waiting: list[Question] = []
-        self._unread: deque[Question] = deque()
-        self._script_unknown: list[Question] = []
-        self._time_unknown: list[Question] = []
+        self._waiting: list[ScriptCall] = []
+        self._unread: deque[ScriptCall] = deque()
+        self._script_unknown: list[ScriptCall] = []
+        self._time_unknown: list[ScriptCall] = []
         self._tells_time = False
         self._refused = False
         self._used = 0.0
 
-    def ask(self, question: Question) -> Answer:
-        """Wait for the answer, at most until the question's deadline."""
+    def ask(self, call: ScriptCall) -> Answer:
+        """Wait for the answer, at most until the call's deadline."""
         if self._busy:
-            self._waiting.append(question)
+            self._waiting.append(call)
         else:
             self._busy = True
             try:
-                self._serve([question])
+                self._serve([call])
             finally:
                 self._pass_on()
-        answer: Answer = question.answer.get()
+        answer: Answer = call.answer.get()
         return answer
 
     def _pass_on(self) -> None:
@@ -126,23 +126,23 @@ class Link:
         finally:
             self._pass_on()
 
-    def _serve(self, batch: list[Question]) -> None:
+    def _serve(self, batch: list[ScriptCall]) -> None:
         try:
             self._exchange(batch)
         except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever
             self._disconnect()
             failed, self._waiting = batch + self._waiting, []
-            for question in _unanswered(failed):
-                question.answer.set(error)
+            for call in _unanswered(failed):
+                call.answer.set(error)
         except BaseException:
             # The greenlet that was to serve all was killed: somebody else has to.
             self._disconnect()
             self._waiting = _unanswered(batch) + self._waiting
             raise
 
-    def _exchange(self, batch: list[Question]) -> None:
+    def _exchange(self, batch: list[ScriptCall]) -> None:
         """Have all of the batch answered before the first deadline in it."""
-        patience = min([question.deadline for question in batch]) - time.monotonic()
+        patience = min([call.deadline for call in batch]) - time.monotonic()
         if patience <= 0:
             # An exchange that fails takes all who wait with it, so nobody waits that long for one to end: it was this
             # process that was busy with something else, which is no reason to think that Redis is away.
@@ -153,7 +153,7 @@ class Link:
             # A master become a replica, a full or a loading one: by now another server may have the address.
             self._disconnect()
 
-    def _put(self, batch: list[Question]) -> None:
+    def _put(self, batch: list[ScriptCall]) -> None:
         if self._connected and time.monotonic() - self._used > _TRUSTED_SECONDS and not self._is_alive():
             self._disconnect()
         established = self._connected
@@ -185,43 +185,43 @@ class Link:
         self._connection.send_packed_command([_PING])
         self._reply()
 
-    def _send(self, questions: list[Question], with_script: bool = False) -> None:
+    def _send(self, calls: list[ScriptCall], with_script: bool = False) -> None:
         if not self._connected:
             self._connection.connect()
             self._connected = True
             self._counters.redis_connections += 1
         commands = []
-        for question in questions:
-            if question.asking:
+        for call in calls:
+            if call.asking:
                 commands.append(_ASKING)
-            commands.append(self._command(question, with_script))
+            commands.append(self._command(call, with_script))
         self._connection.send_packed_command([b"".join(commands)])
         self._counters.redis_round_trips += 1
-        self._unread.extend(questions)
+        self._unread.extend(calls)
         self._read()
 
-    def _command(self, question: Question, with_script: bool) -> bytes:
+    def _command(self, call: ScriptCall, with_script: bool) -> bytes:
         if with_script or self._tells_time:
             now = (b"%d" % (time.time_ns() // 1000),) if self._tells_time else ()
             return _words(
                 *((b"EVAL", SCRIPT) if with_script else (b"EVALSHA", _SHA)),
-                *_arguments(question.key, question.rates, question.longest_wait),
+                *_arguments(call.key, call.limits, call.longest_wait),
                 *now,
             )
-        return _evalsha(question.key, question.rates, question.longest_wait)
+        return _evalsha(call.key, call.limits, call.longest_wait)
 
     def _read(self) -> None:
         while self._unread:
-            question = self._unread[0]
+            call = self._unread[0]
             reply = self._reply()
-            if reply == b"OK" and question.asking:
+            if reply == b"OK" and call.asking:
                 continue  # that was the answer to ASKING
             self._unread.popleft()
             if isinstance(reply, NoScriptError):
-                self._script_unknown.append(question)
+                self._script_unknown.append(call)
             elif isinstance(reply, bytes):
                 allowed, *numbers = map(int, reply.split())
-                question.answer.set(Verdict(allowed == 1, *numbers))
+                call.answer.set(RateLimitResult(allowed == 1, *numbers))
             elif (
                 isinstance(reply, ResponseError) and str(reply).startswith("NOTIME") and not self._tells_time
             ):
@@ -232,12 +232,12 @@ class Link:
                         self._connection.port,
                         str(reply).removeprefix("NOTIME "),
                     )
-                self._time_unknown.append(question)
+                self._time_unknown.append(call)
             elif isinstance(reply, ResponseError):
                 self._refused = self._refused or not isinstance(reply, AskError)
-                question.answer.set(reply)
+                call.answer.set(reply)
             else:
-                raise InvalidResponse(f"no verdict but {reply!r}")
+                raise InvalidResponse(f"no result but {reply!r}")
 
     def _reply(self) -> object:
         try:
@@ -276,8 +276,8 @@ def _connection(settings: RedisSettings) -> Any:
     return kind(**arguments)
 
 
-def _unanswered(batch: list[Question]) -> list[Question]:
-    return [question for question in batch if not question.answer.ready()]
+def _unanswered(batch: list[ScriptCall]) -> list[ScriptCall]:
+    return [call for call in batch if not call.answer.ready()]
 
 
 def _within(seconds: float, action: Callable[[], None]) -> bool:
@@ -306,10 +306,10 @@ _PING = _words(b"PING")
 
 
 @lru_cache(maxsize=10_000)
-def _evalsha(key: str, rates: Rates, longest_wait: int) -> bytes:
-    return _words(b"EVALSHA", _SHA, *_arguments(key, rates, longest_wait))
+def _evalsha(key: str, limits: RateLimits, longest_wait: int) -> bytes:
+    return _words(b"EVALSHA", _SHA, *_arguments(key, limits, longest_wait))
 
 
-def _arguments(key: str, rates: Rates, longest_wait: int) -> list[bytes]:
-    numbers = [b"%d" % number for window in rates.windows for number in window]
+def _arguments(key: str, limits: RateLimits, longest_wait: int) -> list[bytes]:
+    numbers = [b"%d" % number for window in limits.windows for number in window]
     return [b"1", key.encode(), b"%d" % longest_wait, *numbers]
