@@ -227,7 +227,7 @@ class Gateway:
                 self._log.error(f"the former certificates stay: {problem}")
 
     async def reload(self) -> bool:
-        """`kong reload`: read the configuration again; new workers and plugin servers beside the old.
+        """`kong reload`: read configuration and certificate again; new workers and plugin servers beside the old.
 
         The old ones finish their requests and go. A configuration that is posted in the meantime is newer than the
         file, and stays. False: the file is not valid, or a server does not start, and everything is as it was.
@@ -238,6 +238,7 @@ class Gateway:
             before = self.store.current
             try:
                 configuration = self._reread() if self._reread is not None else self.store.current
+                certificate = self._certificates.read_default() if self._certificates is not None else None
                 servers = await self._start_servers()
             except Exception as problem:  # noqa: BLE001  whatever it is, the gateway serves on as before
                 self._log.error(f"reload failed, the former configuration stays: {problem}")
@@ -245,6 +246,8 @@ class Gateway:
             old, self._generation = self._generation, None  # the old workers keep their configuration
             if self.store.current is before:
                 self.store.replace(configuration)
+            if self._certificates is not None and certificate is not None:
+                self._certificates.default = certificate
             self._generation = self._staff(servers)
             self._log.notice("reloaded: new workers serve from now on")
             task = asyncio.get_running_loop().create_task(self._finish(old))

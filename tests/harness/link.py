@@ -36,6 +36,7 @@ class Link:
         """How many pieces have been held up so far."""
         self._forgotten = 0
         self._tls = tls
+        self._context: ssl.SSLContext | None = None
         self._passing = asyncio.Event()
         self._passing.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -78,13 +79,17 @@ class Link:
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
+    def read_certificate(self) -> None:
+        """Connections that come now see what the files of the certificate hold now."""
+        assert self._context is not None, "make the link with tls=…"
+        shown = self._tls if isinstance(self._tls, ServerCertificate) else _SHOWN
+        self._context.load_cert_chain(shown.chain, shown.key)
+
     async def _listen(self) -> asyncio.Server:
-        context = None
         if self._tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            shown = self._tls if isinstance(self._tls, ServerCertificate) else _SHOWN
-            context.load_cert_chain(shown.chain, shown.key)
-        return await asyncio.start_server(self._carry, "127.0.0.1", 0, ssl=context)
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.read_certificate()
+        return await asyncio.start_server(self._carry, "127.0.0.1", 0, ssl=self._context)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -119,7 +121,10 @@ class Journal:
 
 
 class Pbx:
-    """A PBX at one gateway. Safe to use from several threads; each request has a connection of its own."""
+    """A PBX at one gateway. Safe to use from several threads; each request has a connection of its own.
+
+    `ca`: the authority that it trusts at an `https://` address.
+    """
 
     def __init__(
         self,
@@ -129,9 +134,11 @@ class Pbx:
         journal: Journal | None = None,
         secrets: Secrets | None = None,
         timeout: float = 70,
+        ca: Path | None = None,
     ) -> None:
         address = urlsplit(proxy_url)
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
+        self._tls = ssl.create_default_context(cafile=ca) if address.scheme == "https" else None
         self.key = key
         self.journal = journal or Journal()
         self.secrets = secrets or Secrets()
@@ -191,7 +198,7 @@ class Pbx:
 
         Raises OSError or http.client.HTTPException where no whole answer comes.
         """
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout or self.timeout)
+        connection = self._connection(timeout or self.timeout)
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             response = connection.getresponse()
@@ -202,6 +209,11 @@ class Pbx:
             found = self.journal.note(method, path, answer)
             assert not found, f"{method} {path} → {answer.status}: {'; '.join(found)}: {answer.body[:500]!r}"
         return answer
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
 
     def _headers(self, key: str | None) -> dict[str, str]:
         used = self.key if key is _NOT_GIVEN else key

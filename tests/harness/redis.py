@@ -67,6 +67,12 @@ class RedisServer:
             port=self.tls_port, password=self.password, ssl=True, ssl_ca_certs=str(CA_CERTIFICATE)
         )
 
+    def read_certificate(self) -> None:
+        """TLS connections that come now see what the files of the certificate hold now; those there are end."""
+        assert self._link is not None, "start the server with tls=…"
+        self._link.read_certificate()
+        self._link.cut()
+
     def flush(self) -> None:
         with self.client() as client:
             client.flushall()

@@ -23,17 +23,25 @@ class CertificateError(Exception):
 
 
 class ServerCertificates:
-    """The listener's TLS context; `use` changes at once what new handshakes get."""
+    """The listener's TLS context; `use` and `default` change at once what new handshakes get."""
 
     def __init__(self, certificate: str, key: str) -> None:
         """`certificate` and `key` are the files of the default. Raises CertificateError."""
+        self._files = certificate, key
         self._by_name: dict[str, ssl.SSLContext] = {}
-        self.context = _context()
-        try:
-            self.context.load_cert_chain(certificate, key)
-        except OSError as problem:  # ssl.SSLError is one
-            raise CertificateError(f"cannot use {certificate} with {key}: {problem}") from None
+        self.default = self.read_default()
+        """For a client that asks for no name, or for one that nobody has a certificate of."""
+        self.context = self.read_default()
         self.context.sni_callback = self._choose
+
+    def read_default(self) -> ssl.SSLContext:
+        """The default as its files are now. Raises CertificateError."""
+        context = _context()
+        try:
+            context.load_cert_chain(*self._files)
+        except OSError as problem:  # ssl.SSLError is one
+            raise CertificateError(f"cannot use {' with '.join(self._files)}: {problem}") from None
+        return context
 
     def use(self, configuration: Configuration, environ: Mapping[str, str] | None = None) -> None:
         """Serve the `certificates` of a configuration by their `snis` from now on. Raises CertificateError."""
@@ -60,6 +68,7 @@ class ServerCertificates:
             if found is not None:
                 connection.context = found
                 return
+        connection.context = self.default
 
 
 def _candidates(name: str | None) -> list[str]:

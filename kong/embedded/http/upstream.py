@@ -24,6 +24,7 @@ _STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?\r?\n")
 _STATUS_LINE_START = re.compile(rb"H(T(T(P(/(\d(\.(\d( +(\d{1,3}[^\r\n]*\r?)?)?)?)?)?)?)?)?)?")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_HOSTNAME_MISMATCH = 62  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
@@ -293,6 +294,13 @@ def _reason(problem: OSError) -> str:
     return os.strerror(problem.errno) if problem.errno else str(problem)
 
 
+def _objection(problem: ssl.SSLCertVerificationError, name: str | None) -> str:
+    """What nginx says of a certificate that it does not believe."""
+    if problem.verify_code == _HOSTNAME_MISMATCH:
+        return f'upstream SSL certificate does not match "{name}"'
+    return f"upstream SSL certificate verify error: ({problem.verify_code}:{problem.verify_message})"
+
+
 class Pool:
     """A worker's idle connections, by address; the one used last is used next, as nginx does it."""
 
@@ -330,6 +338,8 @@ class Pool:
             _, fresh = await asyncio.wait_for(connecting, timeout)
         except asyncio.TimeoutError:
             raise UpstreamFailure("timeout", "upstream timed out while connecting to upstream") from None
+        except ssl.SSLCertVerificationError as problem:
+            raise UpstreamFailure("error", f"{_objection(problem, tls_name)} while SSL handshaking") from None
         except OSError as problem:
             raise UpstreamFailure("error", f"connect() failed: {_reason(problem)}") from None
         return fresh, False
