@@ -73,7 +73,7 @@ up: ## the real Kong, with Docker: docker-compose.yml
 down: ## stop it, with the services of every profile
 	$(COMPOSE) --profile '*' down
 
-reload: ## check kong.yml, put it in force in the gateway of `make up`, and show that it is
+reload: ## check kong.yml, load it into the gateway of `make up`, and show that it is
 	@chmod a+r "$(KONG_YML)"
 	@$(COMPOSE) exec -T kong reload
 

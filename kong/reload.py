@@ -42,15 +42,15 @@ def main() -> int:
         return 1
     wanted = hashlib.md5(Path(name).read_bytes(), usedforsecurity=False).hexdigest()
     if subprocess.run(["kong", "reload"]).returncode:
-        print("not reloaded: see Kong's words above", file=sys.stderr)
+        print("not reloaded: see Kong's message above", file=sys.stderr)
         return 1
     deadline = time.monotonic() + SECONDS
     while in_force() != (wanted, True):
         if time.monotonic() > deadline:
-            print(f"{name} is not in force after {SECONDS} s; see Kong's log", file=sys.stderr)
+            print(f"{name} is not active after {SECONDS} s; see Kong's log", file=sys.stderr)
             return 1
         time.sleep(0.2)
-    print(f"{name} is in force in every worker (MD5 {wanted})")
+    print(f"{name} is active in every worker (MD5 {wanted})")
     return 0
 
 

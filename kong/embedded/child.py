@@ -93,7 +93,7 @@ class Child:
             time.sleep(0.01)
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process itself (not its group); one that has ended already is left in peace."""
+        """Signal the process itself (not its group); one that has ended already is left alone."""
         if self.alive:
             self._process.send_signal(number)
 

@@ -127,7 +127,7 @@ class Demo:
         while True:
             for child in self._children:
                 if not child.alive:
-                    raise DemoError(f"{child.name} has ended by itself with status {child.returncode}")
+                    raise DemoError(f"{child.name} ended unexpectedly with status {child.returncode}")
             log = gateway.output()
             if len(log) > shown:
                 sys.stderr.write(log[shown:])
@@ -349,7 +349,7 @@ def _print_examples(
     print(f"  # The order, as FutureSMS received it\n  curl {stub_url}/__stub__/orders\n")
     print(f"  # A wrong key: 401, 10004\n  {_send(proxy_url, 'wrong', message)}\n")
     if _is_among(KEY_OFF, known):
-        print(f"  # A PBX that is switched off: 403, 10005\n  {_send(proxy_url, KEY_OFF, message)}\n")
+        print(f"  # A disabled PBX: 403, 10005\n  {_send(proxy_url, KEY_OFF, message)}\n")
     print(f"  # The first one over HTTPS\n  YEASTARCTL_KEY='{key}' {over_tls}\n")
 
 

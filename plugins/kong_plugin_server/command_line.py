@@ -43,7 +43,7 @@ def parse(name: str, version: str, argv: list[str] | None) -> argparse.Namespace
     parser.add_argument(
         "--take-over",
         action="store_true",
-        help="take the place of a server that another Kong, or nobody's, has at the socket",
+        help="replace the server at the socket, even one that this Kong did not start",
     )
     parser.add_argument(
         "-v",

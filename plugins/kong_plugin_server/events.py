@@ -302,7 +302,7 @@ class Events:
     def stopped(self, event: Event) -> None:
         """The handler took too long."""
         self.counters.timed_out += 1
-        log.error("%s handler ended: it kept Kong waiting for more than its limit", event.phase)
+        log.error("%s handler ended: it exceeded its time limit", event.phase)
         self._answer_last(event)
 
     def _answer_last(self, event: Event) -> None:

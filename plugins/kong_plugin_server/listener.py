@@ -167,7 +167,7 @@ def connect(path: Path) -> _socket.socket | None:
 
 
 def _identity_at(path: Path) -> tuple[int, int] | None:
-    """None where there is nothing. Raises OSError for what is no socket."""
+    """None where there is nothing. Raises OSError for what is not a socket."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise OSError(None, "there is a file of that name which is not a socket")

@@ -79,4 +79,4 @@ def _allow_many_descriptors() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (OSError, ValueError) as refusal:
-        log.debug("the limit of open files stays as it is: %s", refusal)
+        log.debug("the limit of open files cannot be raised: %s", refusal)

@@ -96,11 +96,11 @@ class Server:
 
     @property
     def is_superseded(self) -> bool:
-        """Whether another server serves at the socket's path, as after `kong reload`."""
+        """Whether another server listens at the socket's path now, as after `kong reload`."""
         return self._new_server is not None and self._new_server.serves
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, or until the process that started this one is gone.
+        """Serve until SIGTERM or SIGINT, or until the parent process is gone.
 
         Both happen at `kong reload` too, often before the next server listens: then this one serves on until it has
         been superseded. Raises CannotListen.
@@ -172,14 +172,14 @@ class Server:
         self._accepting.stop()
         self._accepting.close()
         try:
-            self._listener.listen(lambda _: "another server serves there")
+            self._listener.listen(lambda _: "another server listens there")
         except CannotListen as failure:
             if str(failure) != self._cannot_listen:
                 self._cannot_listen = str(failure)
-                log.error("nobody listens at the socket's path any more: %s; trying until it works", failure)
+                log.error("the socket's path is gone and cannot be used: %s; retrying", failure)
         else:
             self._cannot_listen = ""
-            log.warning("nobody listened at %s any more: listening again", self._listener.path)
+            log.warning("the socket %s was gone: listening again", self._listener.path)
         self._start_accepting()
 
     def _close_idle_connections(self) -> None:
@@ -207,7 +207,7 @@ class Server:
 
     def _asked_to_stop(self) -> None:
         if self._stop_by is None and self._leave_by is None and self._has_kong and not self.is_superseded:
-            log.info("asked to stop: serving until the next server does")
+            log.info("stop requested: serving until the next server listens")
             self._leave_by = monotonic() + self.limits.takeover_timeout
         else:
             self.stop()
@@ -263,7 +263,7 @@ class Server:
                 if self.is_superseded or not self._has_kong or monotonic() > self._leave_by:
                     self.stop()
             elif os.getppid() != self._parent:
-                log.info("the process that started this one is gone")
+                log.info("the parent process is gone")
                 self._asked_to_stop()
             if self._stop_by is None and not self._accepting.active:
                 self._accepting.start(self._accept)
@@ -459,4 +459,4 @@ class Server:
 
     def _check_name(self, name: Any) -> None:
         if name != self.spec.name:
-            raise PDKError(f"no plugin of that name here: {name}")
+            raise PDKError(f"unknown plugin: {name}")

@@ -59,7 +59,7 @@ class UnblockingStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if self.dropped:
-            text = f"({self.dropped} bytes of log were dropped: nothing took them)\n{text}"
+            text = f"({self.dropped} bytes of log were dropped: nobody read them)\n{text}"
         data = text.encode("utf-8", "backslashreplace")
         written = 0
         with contextlib.suppress(OSError):

@@ -77,7 +77,7 @@ class TakeoverRule:
             return None
         who = f"process {pid}" if pid else "another process"
         return (
-            f"{who} serves there, and was not started by the same Kong: stop it, or give another prefix, or "
+            f"{who} listens there, and was not started by the same Kong: stop it, or give another prefix, or "
             "--take-over to take its place"
         )
 
@@ -175,7 +175,7 @@ class OtherServer:
                     _, reply = self._waiting.pop(message_id)
                     reply(failure, value)
         except Exception as problem:  # noqa: BLE001 - it talks nonsense: do without it
-            log.warning("another server is not understood: %s", type(problem).__name__)
+            log.warning("cannot talk to the other plugin server: %s", type(problem).__name__)
             self.close()
 
     def _identified(self) -> None:
@@ -211,7 +211,7 @@ class NewServer(OtherServer):
         self._send(encode([2, FROM_OLD_SERVER, []]) + _QUESTION)
 
     def _identified(self) -> None:
-        log.info("another server serves at the socket's path")
+        log.info("another server listens at the socket's path now")
         self.serves = True
         self._on_change()
 

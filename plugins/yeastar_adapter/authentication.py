@@ -74,7 +74,7 @@ class ByKong:
         """The consumer that Kong has authenticated, if this instance is meant for it."""
         # Without a credential it is the plugin's `anonymous` consumer: somebody who has shown no key.
         if not request.credential:
-            raise _unauthenticated("Kong has authenticated nobody")
+            raise _unauthenticated("no Kong plugin has authenticated a consumer")
         known = request.consumer or {}
         return self.consumer(str(known.get("username") or known.get("id") or "")), None
 
@@ -91,7 +91,7 @@ class ByKong:
 def _unknown(username: str) -> Refusal:
     return Refusal(
         NO_PERMISSION,
-        reason=f"consumer '{username}' has neither an entry in config.consumers nor an instance of its own",
+        reason=f"consumer '{username}' has neither an entry in config.consumers nor a plugin instance of its own",
     )
 
 

@@ -78,7 +78,7 @@ class Adapter:
         consumer, credential_id = self._integration.authentication.identify(request)
         record.consumer = consumer.username
         if not consumer.enabled:
-            raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' is switched off")
+            raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' is disabled")
         if credential_id is not None:
             record.identity = _identity(find_consumer, consumer, credential_id)
         quota = self._quota_headers(self._admit(consumer, request, record))
@@ -148,7 +148,7 @@ class Adapter:
             raise Refusal(SERVICE_UNAVAILABLE, reason=f"the rate cannot be counted: {unavailable}") from None
         if not result.allowed:
             seconds = str(result.retry_after_seconds)
-            reason = f"over the limit of {result.limit} a {result.window}; room again in {seconds} s"
+            reason = f"over the limit of {result.limit} a {result.window}; retry in {seconds} s"
             headers = {"Retry-After": seconds, **self._quota_headers(result)}
             raise Refusal(TOO_MANY_REQUESTS, reason=reason, headers=headers)
         return result

@@ -230,7 +230,7 @@ SCHEMA: list[Field] = [
                     "fault_tolerant": {
                         "type": "boolean",
                         "default": True,
-                        "description": "Redis away: count locally (true) or refuse with 10007 (false).",
+                        "description": "Without Redis: count locally (true), or refuse with 10007 (false).",
                     }
                 },
                 {

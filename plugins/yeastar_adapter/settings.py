@@ -211,7 +211,7 @@ class _Reading:
         for problem in problems:
             self._warn(username, f"recipients.countries: {problem}")
         if not regions:
-            self._warn(username, "recipients.countries names no country; its messages are refused with 10005")
+            self._warn(username, "recipients.countries is empty; its messages are refused with 10005")
         return regions
 
     def _order(
@@ -271,7 +271,7 @@ class _Reading:
         if rate_limit.policy != "redis" or not redis.ssl:
             return
         if not redis.ssl_verify:
-            self._warn("", "rate_limit.redis.ssl_verify is off: whoever answers is taken for Redis")
+            self._warn("", "rate_limit.redis.ssl_verify is off: any server that answers is accepted as Redis")
         problem = self._ca_problem(redis.ca_certificates)
         if problem:
             self._warn(

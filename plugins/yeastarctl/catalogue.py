@@ -139,7 +139,7 @@ EXPLANATIONS: dict[str, Explanation] = {
             "Every message fails, or every message from one number; the channel itself may look healthy.",
             (
                 Cause(
-                    "The PBX is switched off at the gateway (`enabled: false`).",
+                    "The PBX is disabled at the gateway (`enabled: false`).",
                     GATEWAY,
                     "the consumer's entry in the plugin's config, or the consumer's own plugin instance",
                 ),
@@ -228,7 +228,7 @@ EXPLANATIONS: dict[str, Explanation] = {
                     "Kong's error log; `yeastarctl config check kong.yml`",
                 ),
                 Cause(
-                    "Redis is away and `rate_limit.fault_tolerant` is false.",
+                    "Redis is unavailable and `rate_limit.fault_tolerant` is false.",
                     GATEWAY,
                     "`yeastarctl doctor`; the Redis server",
                 ),

@@ -6,6 +6,6 @@ USAGE = 2  # click's own status for a wrong call
 UNREACHABLE = 3  # nothing answered at the address that was given
 
 EPILOG = (
-    "Exit status: 0 all is well · 1 problems found, or the gateway refused · "
-    "2 wrong call · 3 nothing answered at the address."
+    "Exit status: 0 success · 1 problems found, or the gateway refused · "
+    "2 wrong usage · 3 nothing answered at the address."
 )

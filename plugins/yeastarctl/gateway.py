@@ -25,7 +25,7 @@ def gateway_options(command: Command) -> Command:
             "--ca",
             type=click.Path(exists=True, dir_okay=False, readable=True),
             metavar="FILE",
-            help="PEM file with the authorities to trust, instead of the public ones.",
+            help="PEM file of the certificate authorities to trust, instead of the public ones.",
         ),
         click.option("--insecure", is_flag=True, help="Accept any TLS certificate."),
         click.option(

@@ -74,7 +74,7 @@ def new(consumer: str, as_json: bool) -> None:
             "environment": {variable(name): digest(key)},
         }
     )
-    terminal.say("The key, shown this once:", style="bold")
+    terminal.say("The key, shown only this once:", style="bold")
     terminal.say(f"\n  {key}\n", style="bold green")
     terminal.say("It goes into the PBX: Messaging > Message Channel > the SMS channel > API Key.")
     terminal.say("The gateway needs one of these two in the plugin's config.\n")

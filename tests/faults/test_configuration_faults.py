@@ -370,11 +370,11 @@ CONFLICTS: dict[str, tuple[Callable[[KongYml], None], str, str]] = {
     "a Redis server of another name": (
         _redis(host="nowhere.invalid"),
         "10007",
-        r"Redis nowhere\.invalid:\d+ is away",
+        r"Redis nowhere\.invalid:\d+ is unavailable",
     ),
-    "a Redis server at another port": (_redis(port=1), "10007", r"Redis \S+:1 is away"),
-    "a Redis server that takes no password": (_redis(password="wrong"), "10007", r"Redis \S+ is away"),
-    "a Redis server without TLS": (_redis(ssl=True), "10007", r"Redis \S+ is away"),
+    "a Redis server at another port": (_redis(port=1), "10007", r"Redis \S+:1 is unavailable"),
+    "a Redis server that takes no password": (_redis(password="wrong"), "10007", r"Redis \S+ is unavailable"),
+    "a Redis server without TLS": (_redis(ssl=True), "10007", r"Redis \S+ is unavailable"),
 }
 
 

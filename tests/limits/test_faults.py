@@ -136,7 +136,7 @@ def test_every_change_of_state_is_one_line_in_the_log(
         with fault(redis):
             tolerant.admit(times=50, minute=1000)
             tolerant.admit(times=50, minute=1000, at_once=False)
-            assert tolerant.log().count(" is away (") == change
+            assert tolerant.log().count(" is unavailable (") == change
         until(lambda: back(tolerant))
         assert tolerant.log().count(" is back after ") == change
     assert len(tolerant.log().splitlines()) == 4
@@ -207,7 +207,7 @@ def test_something_that_is_not_redis_counts_as_away(start_node: Callable[..., No
     port = int(stub.url.rsplit(":", 1)[1])
     node = start_node({"host": "127.0.0.1", "port": port, "timeout_ms": TIMEOUT_MS})
     assert passed(node.admit(times=10, minute=5)) == 5
-    assert node.log().count(" is away (") == 1
+    assert node.log().count(" is unavailable (") == 1
 
 
 def test_a_name_that_does_not_resolve_counts_as_away(start_node: Callable[..., Node]) -> None:
@@ -334,5 +334,5 @@ def test_the_password_is_in_no_log(
     redis = start_redis(password="the right secret")
     node = start_node({**redis.settings(), "password": "a wrong secret"})
     assert passed(node.admit(times=10, minute=5)) == 5
-    assert " is away (" in node.log()
+    assert " is unavailable (" in node.log()
     assert "secret" not in node.log()

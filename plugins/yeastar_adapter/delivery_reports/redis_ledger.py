@@ -124,7 +124,7 @@ class RedisLedger:
         if not self._away:
             self._away = True
             log.warning(
-                "Redis %s is away (%s: %s): delivery reports are counted in this process alone",
+                "Redis %s is unavailable (%s: %s): delivery reports are counted in this process only",
                 self._address,
                 type(error).__name__,
                 error,

@@ -14,12 +14,12 @@ from .statuses import OUTCOMES, Outcome, status_of
 class Objection(Enum):
     """Why a call on the reports' route is no report: label of the metric, HTTP status, what is answered."""
 
-    OFF = ("off", 404, "delivery reports are not switched on here")
-    METHOD = ("method", 405, "a report is a POST")
-    ADDRESS = ("address", 404, "no order has this address")
+    OFF = ("off", 404, "delivery reports are disabled here")
+    METHOD = ("method", 405, "a delivery report must be a POST")
+    ADDRESS = ("address", 404, "this address belongs to no order")
     BODY = ("body", 400, "the body is not a delivery report")
     ORDER = ("order", 400, "the report is about another order than its address")
-    STATUS = ("status", 422, "this message_status is not known")
+    STATUS = ("status", 422, "unknown message_status")
 
     @property
     def label(self) -> str:

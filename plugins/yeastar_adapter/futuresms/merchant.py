@@ -161,7 +161,7 @@ def _read_tokens(path: str, response: Response) -> Tokens:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Unreachable(f"{path} answered without tokens") from None
     if not (isinstance(access, str) and access.isascii() and access.isprintable() and access.strip()):
-        raise Unreachable(f"{path} answered with an access token that fits no header")
+        raise Unreachable(f"{path} answered with an access token that cannot be sent in a header")
     now = _server_time(response)
     return Tokens(
         access=access,

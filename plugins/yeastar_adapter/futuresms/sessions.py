@@ -95,7 +95,7 @@ class Sessions:
             shared.tokens.end(shared.api)
         except Unreachable as problem:
             # It ends by itself when its tokens do.
-            log.info("merchant %s: the session was left open (%s)", user[1], problem)
+            log.info("merchant %s: the session could not be logged out (%s)", user[1], problem)
 
 
 _sessions = Sessions()

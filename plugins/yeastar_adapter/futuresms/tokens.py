@@ -178,7 +178,7 @@ class AccessTokens:
                 first, longest = _REFUSED_PAUSE
                 seconds = min(first * 2.0 ** min(self._refusals - _BY_CHANCE - 1, 10), longest)
                 self._pause = self._pause_for(
-                    seconds, LoginRefused("orders are answered 401 whatever the token")
+                    seconds, LoginRefused("orders are answered 401 even with a new token")
                 )
             self._trouble_until = now + seconds + _ONE_TROUBLE
 
@@ -224,7 +224,7 @@ class AccessTokens:
         if not renewal.done.wait(timeout):
             raise Unreachable(f"no token within {timeout:g} s")
         if renewal.tokens is None:
-            raise _copy(renewal.failure or Unreachable("the renewal was ended"))
+            raise _copy(renewal.failure or Unreachable("the renewal was cancelled"))
         return renewal.tokens.access
 
     def _renew_in_background(self, api: Api, outdated: Tokens) -> None:
@@ -286,7 +286,10 @@ class AccessTokens:
                 self._refresh_token = refresh_token  # FutureSMS has not looked at it
                 raise
             except LoginRefused:
-                log.info("merchant %s: the refresh token is dead, logging in again", self.account.username)
+                log.info(
+                    "merchant %s: the refresh token is no longer valid, logging in again",
+                    self.account.username,
+                )
             else:
                 self.refreshes += 1
                 return renewed

@@ -64,7 +64,7 @@ class RedisLimiter:
             self.counters.redis_failures += 1
             self._lose(name, answer)
         if not self._fault_tolerant:
-            raise LimiterUnavailable(f"Redis {self._address} is away")
+            raise LimiterUnavailable(f"Redis {self._address} is unavailable")
         self.counters.fallbacks += 1
         return self._local.admit(key, limits, max_wait_seconds)
 
@@ -105,7 +105,7 @@ class RedisLimiter:
             return
         self.counters.redis_away = True
         self.counters.redis_losses += 1
-        meanwhile = "counted in this process alone" if self._fault_tolerant else "refused"
+        meanwhile = "counted in this process only" if self._fault_tolerant else "refused"
         if _is_forbidden(error):
             log.warning(
                 "Redis %s does not let its user run the limiter (%s): it needs %s; until then requests are %s",
@@ -116,7 +116,7 @@ class RedisLimiter:
             )
         else:
             log.warning(
-                "Redis %s is away (%s: %s): until it is back requests are %s",
+                "Redis %s is unavailable (%s: %s): until it is back requests are %s",
                 self._address,
                 type(error).__name__,
                 error,

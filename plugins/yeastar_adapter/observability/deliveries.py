@@ -23,7 +23,7 @@ class DeliveryCounters:
         self.repeated = 0
         """Reports that had been counted before."""
         self.refused: dict[str, int] = defaultdict(int)
-        """Calls that were no report of ours, by the label of the objection."""
+        """Calls that were not valid reports, by the label of the objection."""
 
 
 counters = DeliveryCounters()

@@ -86,8 +86,8 @@ class Deliveries(Collector):
         yield expected
         refused = CounterMetricFamily(
             _PREFIX + "delivery_reports_refused",
-            "Calls on the reports' route that were none, by what was wrong: address (a stranger's), body, order, "
-            "status, method, off.",
+            "Calls on the reports' route that were not valid reports, by what was wrong: "
+            "address (unknown), body, order, status, method, off.",
             labels=("reason",),
         )
         for reason, calls in list(counters.refused.items()):

@@ -84,7 +84,7 @@ class Address:
         if text.startswith("unix:"):
             path = text.removeprefix("unix:")
             if not path.startswith("/"):
-                raise ValueError(f"'{text}' names no absolute path")
+                raise ValueError(f"'{text}' is not an absolute path")
             return cls(text, path=path)
         match = _TCP.fullmatch(text)
         if match is None or int(match["port"]) > 65535:
@@ -171,7 +171,7 @@ def _serve(address: Address, server: Server | None) -> None:
             while not _is_superseded(server) and not listening.is_lost:
                 gevent.sleep(RETRY)
             if _is_superseded(server):
-                log.info("metrics at %s are left to the server that has taken over", address.text)
+                log.info("metrics at %s are now served by the new plugin server", address.text)
         finally:
             listening.close()
             web.stop(timeout=0)
@@ -197,7 +197,7 @@ def _wait_for(address: Address, server: Server | None) -> Listening:
                 if not may_pass and not warned:
                     warned = True
                     log.warning(
-                        "metrics cannot be served at %s: %s; trying until they can",
+                        "metrics cannot be served at %s: %s; retrying",
                         address.text,
                         problem.strerror or problem,
                     )

@@ -118,7 +118,7 @@ class Requests(Collector):
         )
         yield _counter(
             "tokens_rejected",
-            "Orders that FutureSMS answered 401. Each is submitted once more, if a new token is to be had.",
+            "Orders that FutureSMS answered 401. Each is submitted once more, if a new token is available.",
             counts.tokens_rejected,
         )
         yield _histogram(

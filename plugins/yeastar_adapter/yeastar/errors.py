@@ -67,6 +67,6 @@ class DestinationRefused(Refusal):
     """10005: a recipient in a region that `recipients.countries` leaves out."""
 
     def __init__(self, recipient: str, region: str) -> None:
-        super().__init__(NO_PERMISSION, reason=f"recipients.countries does not name {region}")
+        super().__init__(NO_PERMISSION, reason=f"recipients.countries does not include {region}")
         self.recipient = recipient
         self.region = region

@@ -167,7 +167,7 @@ def _text(value: Any) -> str:
     if len(value) > MAX_TEXT:
         raise _invalid(f"'text' is longer than {MAX_TEXT} characters: it has {len(value)}")
     if is_blank(value):
-        raise _invalid("'text' is blank: nothing in it would be seen on a phone")
+        raise _invalid("'text' is blank: it has no visible characters")
     control = control_character(value)
     if control is not None:
         raise _invalid(

@@ -68,7 +68,7 @@ def compare(url: str, root: Node, findings: list[Finding]) -> list[Finding]:
             ):
                 extra.append(
                     error("kong-refuses", node, f"the Kong at {url} refuses this {kind.removesuffix('s')}: {said}",
-                          "its version, its plugins or its schemas differ from what is judged here: Kong 3.9")
+                          "its version, its plugins or its schemas differ from what is checked here: Kong 3.9")
                 )  # fmt: skip
         judged = [finding for finding in findings if not _is_judged(finding, accepted)]
         changed = [_milder(finding, accepted, url) for finding in judged]
@@ -76,7 +76,7 @@ def compare(url: str, root: Node, findings: list[Finding]) -> list[Finding]:
 
 
 def _is_judged(finding: Finding, accepted: list[tuple[str, Node]]) -> bool:
-    """Whether it is about a plugin that is not judged here, and that the running Kong has judged."""
+    """Whether it is about a plugin that is not checked here, and that the running Kong has judged."""
     plugins = [node for kind, node in accepted if kind == "plugins"]
     return finding.rule == "not-judged" and any(_inside(finding, node) for node in plugins)
 
@@ -88,7 +88,10 @@ def _milder(finding: Finding, accepted: list[tuple[str, Node]], url: str) -> Fin
     if not any(_inside(finding, node) for _, node in accepted):
         return finding
     return replace(
-        finding, severity="warning", problem=f"{finding.problem} (but the Kong at {url} takes it)", edit=None
+        finding,
+        severity="warning",
+        problem=f"{finding.problem} (but the Kong at {url} accepts it)",
+        edit=None,
     )
 
 
@@ -152,4 +155,4 @@ def _ask(session: requests.Session, url: str, kind: str, node: Node) -> str | No
 
 
 def _not_an_admin_api(url: str) -> str:
-    raise UnreachableError(f"{url} is no Admin API of Kong")
+    raise UnreachableError(f"{url} is not Kong's Admin API")

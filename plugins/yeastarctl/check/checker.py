@@ -105,7 +105,7 @@ def _no_adapter(read: Sources, declared: Declared) -> Iterator[Finding]:
         yield hint(
             "not-judged",
             read.root,
-            "there is no yeastar-adapter in these manifests: nothing to judge",
+            "there is no yeastar-adapter in these manifests: nothing to check",
             "give all manifests of the gateway together",
         )
 

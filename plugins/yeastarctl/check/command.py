@@ -36,12 +36,12 @@ def group() -> None:
 @click.option(
     "--no-environment",
     is_flag=True,
-    help="Look up neither vault references nor files on this machine: Kong runs on another.",
+    help="Do not look up vault references and files on this machine: Kong runs on another.",
 )
 @click.option(
     "--admin-url",
     metavar="URL",
-    help="Ask this running Kong too what it would refuse; nothing is changed there.",
+    help="Also ask this running Kong what it would refuse; nothing is changed there.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option("--fix", "with_fix", is_flag=True, help="Show what can be corrected mechanically, as a diff.")

@@ -27,7 +27,7 @@ def check(declared: Declared, adapter: Plugin, complete: bool) -> Iterator[Findi
         yield warning(
             "all-off",
             entries[0].get("enabled") or entries[0],
-            "every PBX is switched off: each gets 403/10005",
+            "every PBX is disabled: each gets 403/10005",
             "set `enabled: true` for those that may send",
         )
     usernames = {consumer.username: consumer for consumer in declared.consumers if consumer.username}

@@ -52,7 +52,7 @@ def _ca_file(node: Node, here: bool, report: Callable[..., Finding]) -> Iterator
         yield warning(
             "ca-file",
             node,
-            f"{path} is relative to wherever Kong was started",
+            f"{path} is relative to the directory in which Kong was started",
             "write the whole path, such as /etc/kong/ca.pem",
         )
         return
@@ -88,7 +88,7 @@ def _ca_file(node: Node, here: bool, report: Callable[..., Finding]) -> Iterator
             "ca-file", node, f"{path} cannot be used: {problem.reason}", "give a PEM file of certificates"
         )
         return
-    yield from _life(node, text, f"{path}: connections are not trusted after it")
+    yield from _life(node, text, f"{path}: then no certificate is trusted")
 
 
 def _life(node: Node, text: str, consequence: str) -> Iterator[Finding]:
@@ -103,13 +103,13 @@ def _life(node: Node, text: str, consequence: str) -> Iterator[Finding]:
             yield error(
                 "certificate-ended",
                 node,
-                f"the certificate has ended on {end:%Y-%m-%d}: {consequence}",
+                f"the certificate expired on {end:%Y-%m-%d}: {consequence}",
                 "renew it",
             )
         elif days < SOON_DAYS:
             yield warning(
                 "certificate-ends",
                 node,
-                f"the certificate ends on {end:%Y-%m-%d}: {consequence}",
+                f"the certificate expires on {end:%Y-%m-%d}: {consequence}",
                 "renew it now",
             )

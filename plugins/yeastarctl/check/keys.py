@@ -38,7 +38,7 @@ def check(config: Node, environment: Environment) -> Iterator[Finding]:
                 entry,
                 f"{username} has an entry already (line {usernames[username].line}); the whole"
                 f" configuration is refused",
-                "make one entry of the two",
+                "merge the two entries",
             )
         usernames[username] = entry
         keys = entry.each("api_keys")
@@ -129,7 +129,7 @@ def _plain(said: str, value: str, node: Node) -> Iterator[Finding]:
         yield warning(
             "key-in-clear",
             node,
-            f"{said} stands here in clear: whoever reads this file can send messages",
+            f"{said} is in plain text here: anyone who can read this file can send messages",
             f'write "{digest(value)}" instead',
             Edit(value, digest(value)),
         )

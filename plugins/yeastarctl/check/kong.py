@@ -63,7 +63,7 @@ def check(root: Node, deck: bool) -> Iterator[Finding]:
         yield hint(
             "not-judged",
             node,
-            f"the configuration of {name} ({kind}) is not judged here",
+            f"the configuration of {name} ({kind}) is not checked here",
             "ask a running Kong: --admin-url URL",
         )
     judged = catalogue(frozenset(str(name) for name in unknown))
@@ -285,10 +285,10 @@ def _url(url: Node, left: Path, text: str) -> Finding:
 
 def _duplicate_cure(path: Path, text: str) -> str:
     if "'plugins' entity" in text:
-        return "one plugin may stand once at one place: make one of the two"
+        return "one plugin may stand once at one place: merge the two"
     if "keyauth_credentials" in text:
         return "give each consumer a key of its own"
-    return "give it another name, or make one of the two"
+    return "give it another name, or merge the two"
 
 
 def _reference_node(node: Node, text: str) -> Node:

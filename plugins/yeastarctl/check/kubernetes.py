@@ -57,7 +57,7 @@ class _Translation:
                     hint(
                         "not-judged",
                         manifest,
-                        f"the kind {kind} is not judged",
+                        f"the kind {kind} is not checked",
                         f"known are {', '.join(_KINDS)}",
                     )
                 )

@@ -44,7 +44,7 @@ def check(declared: Declared) -> Iterator[Finding]:
                 "no-authentication",
                 (off.node.get("enabled") or off.node) if off else instances[0].node,
                 f"`authentication: kong`, and no authentication plugin of Kong's runs on route {route.title}"
-                + (f" ({off.name} is switched off)" if off else "")
+                + (f" ({off.name} is disabled)" if off else "")
                 + ": every PBX gets 401/10004",
                 "add key-auth (see examples/key-auth), or set `authentication: bearer`",
             )

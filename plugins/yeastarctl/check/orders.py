@@ -62,7 +62,7 @@ def _order(order: Node, environment: Environment) -> Iterator[Finding]:
     path = order.get("path")
     if path and isinstance(path.value, str) and re.search(r"[\s?#]|://|^//", path.value):
         yield error(
-            "order-path", path, f"{path.value!r} is no path", "write the path alone: /api/v1/sms/sends"
+            "order-path", path, f"{path.value!r} is not a path", "write the path alone: /api/v1/sms/sends"
         )
     reports = order.get("dlr_address")
     if reports and isinstance(reports.value, str):
@@ -78,7 +78,10 @@ def _public_address(node: Node, address: str, rule: str, name: str) -> Iterator[
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host:
         yield warning(
-            rule, node, f"{name} {address!r} is no address: FutureSMS refuses it", "write https://HOST/PATH"
+            rule,
+            node,
+            f"{name} {address!r} is not an address: FutureSMS refuses it",
+            "write https://HOST/PATH",
         )
         return
     if not is_public(host):
@@ -94,7 +97,7 @@ def _public_address(node: Node, address: str, rule: str, name: str) -> Iterator[
             rule,
             node,
             f"{name} is plain http: FutureSMS calls https addresses only, and a report would cross"
-            f" the network in clear",
+            f" the network unencrypted",
             f"write https://{address.removeprefix('http://')}",
             Edit("http://", "https://"),
         )
@@ -245,7 +248,7 @@ def _reports(config: Node, environment: Environment) -> Iterator[Finding]:
             "reports-twice",
             address,
             "delivery_reports are enabled, so each order carries the gateway's own address instead of this one",
-            "remove order.dlr_address, or switch delivery_reports off",
+            "remove order.dlr_address, or disable delivery_reports",
         )
 
 
@@ -267,7 +270,7 @@ def _address(merchant: Node) -> Iterator[Finding]:
         yield error(
             "merchant-address",
             node,
-            "no http or https address; messages are refused with 403/10005",
+            "not an http or https address; messages are refused with 403/10005",
             "https://HOST",
         )
         return
@@ -296,7 +299,7 @@ def _address(merchant: Node) -> Iterator[Finding]:
             )
         )
     if parts.scheme == "http" and is_public(host):
-        yield warning("merchant-plain", node, f"the password goes to {host} in clear", "use https")
+        yield warning("merchant-plain", node, f"the password goes to {host} unencrypted", "use https")
 
 
 def _half(merchant: Node, entry: Node) -> Iterator[Finding]:

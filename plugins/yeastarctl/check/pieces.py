@@ -69,8 +69,8 @@ def _served(declared: Declared, route: Route) -> Iterator[Finding]:
             yield error(
                 rule,
                 node,
-                f"{name} is switched off on route {route.title}: {_LACKING[name]}",
-                "remove `enabled: false`: to switch a PBX off, set it in the adapter",
+                f"{name} is disabled on route {route.title}: {_LACKING[name]}",
+                "remove `enabled: false`: to disable a PBX, set it in the adapter",
                 Edit("enabled: false", "enabled: true"),
             )
         else:
@@ -90,8 +90,8 @@ def _not_served(declared: Declared, route: Route) -> Iterator[Finding]:
         yield error(
             "adapter-off",
             off.node.get("enabled") or off.node,
-            f"yeastar-adapter is switched off on route {route.title}: every message there is refused",
-            "remove `enabled: false`: to switch one PBX off, set it in that consumer's entry",
+            f"yeastar-adapter is disabled on route {route.title}: every message there is refused",
+            "remove `enabled: false`: to disable one PBX, set it in that consumer's entry",
             Edit("enabled: false", "enabled: true"),
         )
         return
@@ -153,8 +153,8 @@ def _serves_nobody(declared: Declared) -> Iterator[Finding]:
             yield error(
                 "adapter-off",
                 plugin.node.get("enabled") or plugin.node,
-                "yeastar-adapter is switched off: nobody is served",
-                "remove `enabled: false`: to switch one PBX off, set it in that consumer's entry",
+                "yeastar-adapter is disabled: nobody is served",
+                "remove `enabled: false`: to disable one PBX, set it in that consumer's entry",
                 Edit("enabled: false", "enabled: true"),
             )
 

@@ -60,7 +60,7 @@ def _text(
         yield warning(
             "password-in-clear",
             node,
-            f"a {name} stands here in clear: whoever reads this file has it",
+            f"a {name} is in plain text here: anyone who can read this file has it",
             'write a vault reference such as "{vault://env/futuresms-password}" and set FUTURESMS_PASSWORD for Kong',
         )
     if node.value.strip() and name in (
@@ -88,7 +88,7 @@ def _mistake(node: Node) -> Finding | None:
         return error(
             "variable",
             node,
-            f"{text!r} belongs to a template; Kong takes it as it stands",
+            f"{text!r} belongs to a template; Kong uses it as it is",
             'check the rendered file, or write a vault reference: "{vault://env/name}"',
         )
     if _VAULT.search(text) and ("{" in text or "://" in text or "}" in text):
@@ -100,7 +100,7 @@ def _mistake(node: Node) -> Finding | None:
         return error(
             "vault-malformed",
             node,
-            f"{text!r} is no vault reference; Kong takes it as it stands",
+            f"{text!r} is not a vault reference; Kong uses it as it is",
             f'write "{corrected}"'
             if corrected
             else 'the whole string must be "{vault://env/name}", nothing before or after it',
@@ -115,7 +115,7 @@ def _mistake(node: Node) -> Finding | None:
     return error(
         "variable",
         node,
-        f"{found[0]} is a variable of a shell or of docker compose; Kong takes it as it stands",
+        f"{found[0]} is a variable of a shell or of docker compose; Kong uses it as it is",
         f'write "{corrected}": Kong reads {name.upper().replace("-", "_")} from its environment',
         Edit(text, corrected) if whole else None,
     )
@@ -134,7 +134,7 @@ def _reference(
         yield error(
             "vault-not-here",
             node,
-            "Kong does not resolve references in this field; it takes the text as it stands",
+            "Kong does not resolve references in this field; it uses the text as it is",
             "write the value itself",
         )
     elif reference.name not in environment.vaults:
@@ -158,7 +158,7 @@ def _reference(
         yield report(
             "vault-unset",
             node,
-            f"the environment variable {variable} {state}: Kong hands over an empty value without a word",
+            f"the environment variable {variable} {state}: Kong passes an empty value on, without any error",
             f"set {variable} for Kong; if this is not Kong's environment: --env-file FILE or --no-environment",
         )
     elif environment.known and names[-1] in ("username", "password", "sender_id", "template_id"):
@@ -181,7 +181,7 @@ def _other_vault(node: Node, reference: Reference, environment: Environment) -> 
         yield error(
             "vault-unknown",
             node,
-            f"there is no vault {reference.name}: Kong hands over an empty value without a word",
+            f"there is no vault {reference.name}: Kong passes an empty value on, without any error",
             f"did you mean {{vault://{meant}/{reference.resource}}}?",
             Edit(f"vault://{reference.name}/", f"vault://{meant}/"),
         )
@@ -189,7 +189,7 @@ def _other_vault(node: Node, reference: Reference, environment: Environment) -> 
         yield error(
             "vault-unknown",
             node,
-            f"no file declares a vault {reference.name}: Kong hands over an empty value without a word",
+            f"no file declares a vault {reference.name}: Kong passes an empty value on, without any error",
             f"{{vault://env/{reference.resource}}} is an environment variable; if the vault is"
             f" declared elsewhere, give that"
             " file too",

@@ -120,7 +120,7 @@ def _not_routed(routes: list[Route], method: str, path: str, consequence: str) -
                 return error(
                     "path-literal",
                     pattern,
-                    f"{value} is taken letter by letter, because it does not begin with ~: it never matches, and"
+                    f"{value} is matched literally, because it does not begin with ~: it never matches, and"
                     f" {consequence}",
                     f'write "~{value}"',
                     Edit(value, "~" + value),
@@ -168,7 +168,7 @@ def _route(route: Route) -> Iterator[Finding]:
         yield warning(
             "route-plain",
             route.node.get("protocols") or route.node,
-            f"route {route.title} takes http only: a PBX's key crosses the network in clear, unless"
+            f"route {route.title} takes http only: a PBX's key crosses the network unencrypted, unless"
             f" something in front of"
             " Kong ends TLS",
             "protocols: [http, https], or [https]",
@@ -188,7 +188,7 @@ def _service(service: Service) -> Iterator[Finding]:
         yield error(
             "service-off",
             node.get("enabled") or node,
-            f"service {service.title} is switched off: Kong answers 404 on its routes",
+            f"service {service.title} is disabled: Kong answers 404 on its routes",
             "remove `enabled: false`",
             Edit("enabled: false", "enabled: true"),
         )
@@ -205,14 +205,14 @@ def _service(service: Service) -> Iterator[Finding]:
         yield warning(
             "service-plain",
             node.get("url") or node.get("protocol") or node,
-            f"orders and tokens go to {host} over http, in clear",
+            f"orders and tokens go to {host} over http, unencrypted",
             "use https",
         )
     if protocol == "https" and node.is_false("tls_verify"):
         yield warning(
             "tls-unverified",
             node.get("tls_verify") or node,
-            "the certificate of FutureSMS is not checked: whoever stands in between reads orders and tokens",
+            "the certificate of FutureSMS is not checked: anyone on the network path can read orders and tokens",
             "set `tls_verify: true`",
             Edit("tls_verify: false", "tls_verify: true"),
         )
@@ -235,7 +235,7 @@ def _timeouts(service: Node) -> Iterator[Finding]:
             yield warning(
                 "timeout-long",
                 node or service,
-                f"{name} is {said}: while FutureSMS hangs, so does every message of every PBX",
+                f"{name} is {said}: while FutureSMS hangs, every message of every PBX waits",
                 f"set {name} to 10000 or less",
             )
 

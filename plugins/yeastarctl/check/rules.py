@@ -99,8 +99,8 @@ RULES: dict[str, Rule] = {
             (
                 "key-repeated",
                 "warning",
-                "A key stands twice in one place.",
-                "YAML keeps the last one: the first is lost without a word.",
+                "A key appears twice in one place.",
+                "YAML keeps the last one: the first is lost without any error.",
                 "consumers: # once, with all of them below",
             ),
             (
@@ -113,7 +113,7 @@ RULES: dict[str, Rule] = {
             (
                 "not-judged",
                 "hint",
-                "Something that this check knows by name only: another plugin's settings, a Secret, values of a chart.",
+                "Something that this check knows only by name: another plugin's settings, a Secret, values of a chart.",
                 "It is neither good nor bad. A running Kong can be asked for its own opinion.",
                 "# yeastarctl config check kong.yml --admin-url http://127.0.0.1:8001",
             ),
@@ -224,15 +224,15 @@ RULES: dict[str, Rule] = {
             (
                 "no-reader",
                 "error",
-                "The adapter runs on a route on which yeastar-reader does not run, or is switched off.",
+                "The adapter runs on a route on which yeastar-reader does not run, or is disabled.",
                 "The adapter works only on what the reader has left: every message is refused with 500/10007.",
                 _THREE,
             ),
             (
                 "unguarded",
                 "error",
-                "The adapter runs on a route on which yeastar-guard does not run, or is switched off.",
-                "The guard carries the decision of the adapter out, and refuses when there is none:"
+                "The adapter runs on a route on which yeastar-guard does not run, or is disabled.",
+                "The guard carries the decision of the adapter out, and refuses without one:"
                 " while the plugin server is"
                 " down, Kong would let every request through to FutureSMS.",
                 _THREE,
@@ -240,8 +240,8 @@ RULES: dict[str, Rule] = {
             (
                 "adapter-off",
                 "error",
-                "yeastar-adapter is switched off for a whole route.",
-                "Nobody is served. A single PBX is switched off in its entry.",
+                "yeastar-adapter is disabled for a whole route.",
+                "Nobody is served. A single PBX is disabled in its entry.",
                 "consumers:\n  - username: globex-cebu\n    enabled: false # the switch of one PBX",
             ),
             (
@@ -255,7 +255,7 @@ RULES: dict[str, Rule] = {
                 "old-functions",
                 "error",
                 "A pre-function or post-function holds the Lua that release 0.1 had users paste.",
-                "It does not work with the adapter of this release. Functions of your own are left in peace.",
+                "It does not work with the adapter of this release. Your own functions are left alone.",
                 _THREE,
             ),
         ),
@@ -274,7 +274,7 @@ RULES: dict[str, Rule] = {
                 "path-literal",
                 "error",
                 "A path with the signs of a regular expression does not begin with `~`.",
-                "Kong takes it letter by letter: it never matches.",
+                "Kong matches it literally: it never matches a request.",
                 _ROUTE,
             ),
             (
@@ -287,7 +287,7 @@ RULES: dict[str, Rule] = {
             (
                 "service-off",
                 "error",
-                "The service is switched off.",
+                "The service is disabled.",
                 "Kong answers 404 on all its routes.",
                 "enabled: true",
             ),
@@ -295,7 +295,7 @@ RULES: dict[str, Rule] = {
                 "preserve-host",
                 "error",
                 "`preserve_host` is on.",
-                "FutureSMS is asked for by the name of this gateway, which it does not have. In"
+                "FutureSMS gets the name of this gateway as its Host, which is not FutureSMS's. In"
                 " Kubernetes it is on unless the"
                 " annotation says otherwise.",
                 'preserve_host: false\n# Ingress: konghq.com/preserve-host: "false"',
@@ -304,13 +304,13 @@ RULES: dict[str, Rule] = {
                 "route-plain",
                 "warning",
                 "The route takes http only.",
-                "The key of a PBX crosses the network in clear.",
+                "The key of a PBX crosses the network unencrypted.",
                 "protocols: [http, https]",
             ),
             (
                 "buffering",
                 "warning",
-                "Buffering is switched off.",
+                "Buffering is disabled.",
                 "Reader and adapter need the whole body.",
                 "request_buffering: true",
             ),
@@ -318,7 +318,7 @@ RULES: dict[str, Rule] = {
                 "timeout-long",
                 "warning",
                 "A time limit of the service is above 30 s.",
-                "While FutureSMS hangs, so does every message of every PBX.",
+                "While FutureSMS hangs, every message of every PBX waits.",
                 "connect_timeout: 3000\nread_timeout: 10000",
             ),
             (
@@ -341,7 +341,7 @@ RULES: dict[str, Rule] = {
                 "tls-unverified",
                 "warning",
                 "The certificate of FutureSMS is not checked.",
-                "Whoever stands in between reads orders and tokens.",
+                "Anyone on the network path can read orders and tokens.",
                 "tls_verify: true",
             ),
             (
@@ -364,7 +364,7 @@ RULES: dict[str, Rule] = {
             (
                 "all-off",
                 "warning",
-                "Every entry is switched off.",
+                "Every entry is disabled.",
                 "Every PBX gets 403/10005.",
                 "enabled: true",
             ),
@@ -412,7 +412,7 @@ RULES: dict[str, Rule] = {
                 "A key is 64 hexadecimal digits, without `sha256:` in front.",
                 "The adapter takes the digits themselves for the key. If they are a hash, the PBX"
                 " that sends the key gets"
-                " 401/10004, and whoever reads the file can send.",
+                " 401/10004, and anyone who can read the file can send.",
                 _KEY,
             ),
             (
@@ -422,12 +422,12 @@ RULES: dict[str, Rule] = {
                 "The adapter refuses the whole configuration.",
                 _KEY,
             ),
-            ("key-twice", "hint", "A key stands twice in one entry.", "It does no harm.", _KEY),
+            ("key-twice", "hint", "A key appears twice in one entry.", "It does no harm.", _KEY),
             (
                 "key-in-clear",
                 "warning",
-                "A key stands in the file in clear.",
-                "Whoever reads the file can send messages.",
+                "A key is in the file in plain text.",
+                "Anyone who can read the file can send messages.",
                 _KEY,
             ),
             ("demo-key", "warning", "The key is the one of the README.", "Everybody knows it.", _KEY),
@@ -444,29 +444,29 @@ RULES: dict[str, Rule] = {
             (
                 "vault-malformed",
                 "error",
-                "Something that was meant to be a vault reference is none.",
-                "Kong takes it as it stands, and FutureSMS gets it as the password.",
+                "A value looks like a vault reference, but is not a valid one.",
+                "Kong uses it as it is, and FutureSMS gets it as the password.",
                 _MERCHANT,
             ),
             (
                 "vault-unknown",
                 "error",
                 "A reference names a vault that does not exist.",
-                "Kong hands over an empty value without a word.",
+                "Kong passes an empty value on, without any error.",
                 _MERCHANT,
             ),
             (
                 "vault-unset",
                 "error (warning for a PBX that is off)",
                 "The environment variable of a reference is not set here.",
-                "Kong hands over an empty value without a word.",
+                "Kong passes an empty value on, without any error.",
                 "# FUTURESMS_PASSWORD=… in the environment of Kong",
             ),
             (
                 "vault-not-here",
                 "error",
-                "A reference stands in a setting in which Kong resolves none.",
-                "Kong takes the text as it stands.",
+                "A reference is in a setting in which Kong does not resolve references.",
+                "Kong uses the text as it is.",
                 "text_field: var",
             ),
             (
@@ -479,8 +479,8 @@ RULES: dict[str, Rule] = {
             (
                 "password-in-clear",
                 "warning",
-                "A password or secret stands in the file in clear.",
-                "Whoever reads the file has it.",
+                "A password or secret is in the file in plain text.",
+                "Anyone who can read the file has it.",
                 _MERCHANT,
             ),
             (
@@ -575,7 +575,7 @@ RULES: dict[str, Rule] = {
             (
                 "merchant-address",
                 "error",
-                "`merchant.base_url` is no address, or has more than scheme, host and port.",
+                "`merchant.base_url` is not an address, or has more than scheme, host and port.",
                 "No log-in is possible.",
                 "base_url: https://api.futuresms.example",
             ),
@@ -645,7 +645,7 @@ RULES: dict[str, Rule] = {
                 "redis-tls",
                 "warning",
                 "TLS to Redis is off although certificates are named, or is not verified.",
-                "Whoever stands in between can read and change the counts.",
+                "Anyone on the network path can read and change the counts.",
                 "redis: {ssl: true, ssl_verify: true}",
             ),
             (
@@ -665,7 +665,7 @@ RULES: dict[str, Rule] = {
             (
                 "metrics-address",
                 "warning",
-                "`metrics.listen` is no address.",
+                "`metrics.listen` is not an address.",
                 "No metrics are served.",
                 'metrics: {listen: "127.0.0.1:9542"}',
             ),
@@ -725,7 +725,7 @@ RULES: dict[str, Rule] = {
             (
                 "certificate-ended",
                 "error",
-                "A certificate has ended.",
+                "A certificate has expired.",
                 "PBXs, or the adapter, trust it no more.",
                 "certificates:\n  - cert: … # a renewed one",
             ),

@@ -113,7 +113,7 @@ def _documents(name: str, content: bytes, sources: Sources) -> Iterator[Node]:
             line = document.line_of(path) or 1
             sources.findings.append(
                 Finding(name, line, "warning", "key-repeated", ".".join(map(str, path)),
-                        f"{path[-1]} stands twice at this place: only the last one counts", "make one of the two")
+                        f"{path[-1]} appears twice here: only the last one counts", "merge the two")
             )  # fmt: skip
         yield node
 

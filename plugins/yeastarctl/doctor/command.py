@@ -132,4 +132,4 @@ def _configuration(sources: Sources, variables: Mapping[str, str]) -> Iterator[L
     elif warnings:
         yield Line("warn", "configuration", "no errors, some warnings", f"yeastarctl config check {names}")
     else:
-        yield Line("ok", "configuration", f"{names}: nothing to object to")
+        yield Line("ok", "configuration", f"{names}: no problems found")

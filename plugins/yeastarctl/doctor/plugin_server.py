@@ -33,14 +33,14 @@ def check(path: Path, timeout: float = 3.0) -> Iterator[Line]:
         status = get_status(path, timeout)
     except PermissionError:
         yield Line(
-            "fail", _SUBJECT, f"{path} may not be opened", "run this as Kong's user, `kong`, or as root"
+            "fail", _SUBJECT, f"{path} cannot be opened", "run this as Kong's user, `kong`, or as root"
         )
     except ConnectionRefusedError:
         yield Line(
             "fail",
             _SUBJECT,
-            "nobody listens: the process has died and left its socket",
-            f"Kong starts it again within seconds; if not, its error log says why (look for {NAME})",
+            "nothing listens: the process has died and left its socket",
+            f"Kong starts it again within seconds; if not, its error log says why (search for {NAME})",
         )
     except TimeoutError:
         yield Line(
@@ -50,7 +50,7 @@ def check(path: Path, timeout: float = 3.0) -> Iterator[Line]:
             "take a stack dump for a report (py-spy dump), then end the process; Kong starts a new one",
         )
     except (OSError, ValueError, EOFError) as error:
-        yield Line("fail", _SUBJECT, f"no sensible answer: {error}", "see Kong's error log")
+        yield Line("fail", _SUBJECT, f"unexpected answer: {error}", "see Kong's error log")
     else:
         took = (time.perf_counter() - started) * 1000
         yield Line("ok", _SUBJECT, f"process {status.get('Pid', '?')} answers in {took:.1f} ms")
@@ -172,10 +172,10 @@ def _missing(path: Path) -> Line | None:
     try:
         if stat.S_ISSOCK(path.stat().st_mode):
             return None
-        return Line("fail", "socket", f"{path} is no socket", "remove it and reload Kong")
+        return Line("fail", "socket", f"{path} is not a socket", "remove it and reload Kong")
     except PermissionError:
         return Line(
-            "fail", "socket", f"{prefix} may not be read", "run this as Kong's user, `kong`, or as root"
+            "fail", "socket", f"{prefix} cannot be read", "run this as Kong's user, `kong`, or as root"
         )
     except (FileNotFoundError, NotADirectoryError):
         pass

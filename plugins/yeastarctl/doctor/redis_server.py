@@ -67,16 +67,18 @@ def check(settings: RedisSettings) -> Iterator[Line]:
             f"the limiter needs: {_ACL.format(' '.join('+' + name for name in _commands()))}",
         )
     except redis.TimeoutError:
-        yield Line("fail", subject, "no answer within 2 s", "is the address right, is a firewall between?")
+        yield Line(
+            "fail", subject, "no answer within 2 s", "check the address, and whether a firewall blocks it"
+        )
     except redis.ConnectionError as error:
         yield Line(
             "fail",
             subject,
             f"not reachable: {error}",
-            "is the address right, does the server run, does it speak TLS?",
+            "check the address, whether the server runs, and whether it speaks TLS",
         )
     except redis.RedisError as error:
-        yield Line("fail", subject, f"it cannot count: {error}", "see the server's log")
+        yield Line("fail", subject, f"counting fails: {error}", "see the server's log")
     finally:
         client.close()
 
@@ -150,7 +152,7 @@ def _latency(subject: str, client: Any, timeout_ms: int) -> Line:
             "warn",
             subject,
             f"{detail}; the limit is {timeout_ms} ms",
-            "put Redis nearer to Kong, or raise rate_limit.redis.timeout_ms",
+            "move Redis nearer to Kong, or raise rate_limit.redis.timeout_ms",
         )
     return Line("ok", subject, detail)
 

@@ -71,14 +71,14 @@ class Wanted:
     type=click.File(),
     help="The password of that user, in a file; - for standard input. Without it a terminal asks.",
 )
-@click.option("--watch", is_flag=True, help="Look again until nothing more is to be expected.")
+@click.option("--watch", is_flag=True, help="Repeat until the outcome is final.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1, max=3600),
     default=5,
     show_default=True,
     metavar="SECONDS",
-    help="Between two looks.",
+    help="Between two queries.",
 )
 @click.option(
     "--patience",
@@ -86,7 +86,7 @@ class Wanted:
     default=900,
     show_default=True,
     metavar="SECONDS",
-    help="Longest watch.",
+    help="Stop repeating after this time.",
 )
 @click.option("--show-text", is_flag=True, help="Show the text of the message.")
 @click.option("--show-number", is_flag=True, help="Show the whole number of the recipient.")

@@ -238,7 +238,7 @@ def test_a_429_names_its_window_in_the_log(caplog: pytest.LogCaptureFixture) -> 
     decisions = [access(left(key=KEY), by, ({"id": "1", "username": username},)) for _ in range(2)]
     assert code(decisions[1]) == "10006"
     assert 1 <= int(decisions[1].headers["Retry-After"]) <= 3600
-    assert "over the limit of 1 a hour; room again in" in caplog.text
+    assert "over the limit of 1 a hour; retry in" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_country_that_is_none_is_named_with_field_and_consumer(
 def test_without_a_country_that_exists_nothing_can_be_sent_and_that_is_said() -> None:
     settings = parse({"recipients": {"countries": ["XX"]}})
     assert rules(settings).countries == frozenset()
-    assert any("names no country; its messages are refused with 10005" in w for w in settings.warnings)
+    assert any("is empty; its messages are refused with 10005" in w for w in settings.warnings)
 
 
 def test_waits_that_are_longer_than_kong_s_are_named() -> None:

@@ -387,7 +387,7 @@ def test_what_the_running_kong_takes_is_no_error(
     assert cli("config", "check", path, env=ENVIRONMENT).exit_code == 1
     result = cli("config", "check", path, "--admin-url", validating(answering, {}).url, env=ENVIRONMENT)
     assert result.exit_code == 0
-    assert "takes it" in result.output
+    assert "accepts it" in result.output
 
 
 def test_an_address_without_an_admin_api_is_a_wrong_call(

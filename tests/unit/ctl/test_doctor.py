@@ -158,7 +158,7 @@ def test_a_socket_that_nobody_listens_at_is_a_failure(prefix: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(prefix / SOCKET))
     (_, line) = plugin_server.check(prefix / SOCKET)
-    assert (line.state, "nobody listens" in line.detail) == ("fail", True)
+    assert (line.state, "nothing listens" in line.detail) == ("fail", True)
 
 
 def test_no_socket_says_what_kong_needs(cli: Cli, prefix: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_socket_of_the_wrong_name_is_recognised(prefix: Path) -> None:
 def test_a_file_in_the_socket_s_place_is_recognised(prefix: Path) -> None:
     (prefix / SOCKET).touch()
     (line,) = plugin_server.check(prefix / SOCKET)
-    assert (line.state, "no socket" in line.detail) == ("fail", True)
+    assert (line.state, "not a socket" in line.detail) == ("fail", True)
 
 
 def redis_settings(server: RedisServer, **changes: Any) -> RedisSettings:

@@ -146,5 +146,5 @@ def test_a_log_out_that_fails_is_told_and_forgotten(
     gc.collect()
     world.down = True
     world.pass_grace()
-    assert "merchant yeastar-gateway: the session was left open (down)" in caplog.text
+    assert "merchant yeastar-gateway: the session could not be logged out (down)" in caplog.text
     assert sessions.open() == []

@@ -97,7 +97,7 @@ def test_the_server_of_a_reloaded_kong_takes_the_address_over(
     new.start(listen)
     assert new.exported_at() == address
     wait_until(lambda: value(scrape(address), "instances") == 1, 20, "the new server answers")
-    old.child.wait_for("left to the server that has taken over", 20)
+    old.child.wait_for("now served by the new plugin server", 20)
     old.child.stop()
     assert value(scrape(address), "instances") == 1
     assert "cannot be served" not in new.log
@@ -123,7 +123,7 @@ def test_the_socket_of_somebody_else_is_left_alone(server: PluginServer, prefix:
         somebody.stdout.readline()
         before = os.lstat(prefix / "metrics.socket").st_ino
         server.start(f"unix:{prefix}/metrics.socket")
-        server.child.wait_for("metrics cannot be served at .*: process [0-9]+ serves there", 20)
+        server.child.wait_for("metrics cannot be served at .*: process [0-9]+ listens there", 20)
         assert os.lstat(prefix / "metrics.socket").st_ino == before
         somebody.stdin.close()
     assert scrape(server.exported_at())

@@ -92,7 +92,7 @@ def test_a_refused_country_is_counted_and_named_in_the_line(
     assert counts.refused == {("acme-manila", "sendmessage", "10005", "pbx"): 1}
     [line] = [record.__dict__[FIELDS] for record in caplog.records]
     assert (line["country"], line["recipient"]) == ("CU", "…5678")
-    assert "recipients.countries does not name CU" in caplog.text
+    assert "recipients.countries does not include CU" in caplog.text
 
 
 def test_what_a_request_waits_for_its_turn_is_told_from_what_its_counting_took(

@@ -109,7 +109,7 @@ def test_the_plugin_server_typed_there_leaves_production_alone(
     )
     assert typed.returncode == 1
     (line,) = (typed.stdout + typed.stderr).splitlines()
-    assert ("serves there" if options else "no prefix") in line
+    assert ("listens there" if options else "no prefix") in line
 
 
 def test_the_demo_leaves_production_alone(

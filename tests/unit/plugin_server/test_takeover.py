@@ -87,7 +87,7 @@ def test_a_server_of_another_kong_is_left_alone(
     newcomer = other.start_worker()
     eventually(lambda: ended(newcomer))
     (line,) = other.log.splitlines()
-    assert line.startswith(f"scripted: cannot listen on {socket_of.path}: process {old.pid} serves there")
+    assert line.startswith(f"scripted: cannot listen on {socket_of.path}: process {old.pid} listens there")
     assert os.lstat(socket_of.path).st_ino == before.st_ino
     assert socket_of.is_served_by(old.pid)
 
@@ -131,7 +131,7 @@ def test_process_ids_of_another_namespace_prove_nothing(
         check=False,
     )
     assert new.returncode == 1
-    assert "another process serves there" in new.stdout + new.stderr
+    assert "another process listens there" in new.stdout + new.stderr
     assert old.is_served_by(old.process.pid)
 
 
@@ -234,7 +234,7 @@ def test_a_server_ends_with_its_kong(kong: Kong, socket_of: PluginProcess) -> No
 def test_a_server_whose_socket_is_removed_listens_again_and_says_so(server: PluginProcess) -> None:
     worker, instance = server.start("calls")
     os.unlink(server.path)
-    server.wait_for_log(f"nobody listened at {server.path} any more: listening again")
+    server.wait_for_log(f"the socket {server.path} was gone: listening again")
     assert server.is_served_by(server.process.pid)
     assert worker.begin(instance)
 
@@ -253,7 +253,7 @@ def test_a_file_in_the_place_of_the_socket_is_left_alone_and_said_once(
     worker = server.worker()
     (prefix / "precious").write_text("x")
     os.rename(prefix / "precious", server.path)
-    server.wait_for_log("not a socket; trying until it works")
+    server.wait_for_log("not a socket; retrying")
     assert Path(server.path).read_text() == "x"
     assert worker.call("plugin.GetStatus")["Pid"] == server.process.pid
     os.unlink(server.path)
@@ -292,7 +292,7 @@ def test_a_server_that_dies_before_it_has_answered_is_not_relied_on(
     new = launch("--take-over", environment={"TEST_SIGNAL_AT": f"os.listdir:{signal.SIGSTOP:d}"})
     eventually(lambda: os.lstat(socket_of.path).st_ino != before)
     kong.retire_worker()
-    eventually(lambda: "serving until the next server does" in kong.log)
+    eventually(lambda: "serving until the next server listens" in kong.log)
     new.process.kill()
     eventually(lambda: socket_of.is_served_by(old.pid))
 
@@ -310,7 +310,7 @@ def test_the_old_server_takes_the_path_back_when_the_new_one_dies(
 ) -> None:
     new = launch()
     new.wait_for_log("serves at")
-    server.wait_for_log("another server serves at the socket's path")
+    server.wait_for_log("another server listens at the socket's path now")
     new.process.kill()
     server.wait_for_log("listening again")
     assert server.is_served_by(server.process.pid)
@@ -344,7 +344,7 @@ def in_use(server: PluginProcess, launch: Serve) -> tuple[Worker, Any, list[Plug
     for _ in range(2):
         new = launch()
         new.wait_for_log("serves at")
-        servers[-1].wait_for_log("another server serves at the socket's path")
+        servers[-1].wait_for_log("another server listens at the socket's path now")
         servers.append(new)
     return worker, first, servers
 
