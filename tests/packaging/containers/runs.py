@@ -166,7 +166,7 @@ def reload(project: Project) -> list[Row]:
         for number in range(3):
             project.edit("kong.yml", (r"tags: \[yeastar.*\]", f"tags: [yeastar, reload-{number}]"))
             said = project.make("reload").stdout
-            assert "is in force in every worker" in said, said
+            assert "is active in every worker" in said, said
             assert f"reload-{number}" in served(project)
             load.wait_for(25)
     assert good.lost == 0, good
