@@ -215,7 +215,7 @@ def test_a_server_that_is_asked_twice_stops_at_once(kong: Kong, socket_of: Plugi
     server = kong.start_worker()
     eventually(lambda: socket_of.is_served_by(server.pid))
     server.terminate()
-    eventually(lambda: "asked to stop" in kong.log)
+    eventually(lambda: "stop requested" in kong.log)
     server.terminate()
     eventually(lambda: ended(server))
 
