@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .counters import ServerCounters
+from .incoming import Incoming
 from .limits import Limits
 from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, NOTIFICATION, REQUEST, decode, decoder
 
 log = logging.getLogger(__name__)
-
-READ_BYTES = 65536
 
 Method = Callable[["Connection", Any, Any], object]
 """What is called with a request: the connection, its message id and its arguments."""
@@ -22,11 +21,8 @@ Failed = Callable[["Connection", Any, Any, Any, Exception], object]
 """What is called when that raised, or there is no such method, with method and exception."""
 
 
-class Connection:
-    """Reads requests as they come and sends answers without ever waiting.
-
-    Its reader is a callback of the event loop, not a greenlet: a message costs one call of it.
-    """
+class Connection(Incoming):
+    """Reads requests as they come and sends answers without ever waiting."""
 
     __slots__ = (
         "_counters",
@@ -36,13 +32,9 @@ class Connection:
         "_limits",
         "_methods",
         "_on_close",
-        "_recv",
         "_send",
-        "_socket",
         "_unsent",
-        "_watcher",
         "_write_watcher",
-        "closed",
         "latest",
         "peer",
     )
@@ -57,9 +49,6 @@ class Connection:
         limits: Limits,
         counters: ServerCounters,
     ) -> None:
-        sock.setblocking(False)
-        self._socket = sock
-        self._recv = sock.recv
         self._send = sock.send
         self._methods = methods
         self._failed = failed
@@ -70,24 +59,13 @@ class Connection:
         self._fed = 0
         self._unsent = bytearray()
         self._write_watcher = loop.io(sock.fileno(), 2)
-        self._watcher = loop.io(sock.fileno(), 1)
-        self._watcher.start(self._readable)
-        self.closed = False
         self.peer: str | None = None
         """Which server's it is: `FROM_NEW_SERVER`, `FROM_OLD_SERVER`, None for Kong's."""
         self.latest: Any = None
         """The id of the last request."""
+        super().__init__(sock, loop)
 
-    def _readable(self) -> None:
-        try:
-            chunk = self._recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            chunk = b""
-        if not chunk:
-            self.close()
-            return
+    def _received(self, chunk: bytes) -> None:
         if self._decoder is None:
             try:
                 message = decode(chunk)
@@ -192,13 +170,10 @@ class Connection:
     def close(self) -> None:
         if self.closed:
             return
-        self.closed = True
-        self._watcher.stop()
-        self._watcher.close()
         self._write_watcher.stop()
         self._write_watcher.close()
+        super().close()
         # An event may hold on to its connection for a while yet.
         self._unsent.clear()
         self._decoder = None
-        self._socket.close()
         self._on_close(self)

@@ -22,7 +22,8 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from .connection import READ_BYTES, Connection
+from .connection import Connection
+from .incoming import READ_BYTES, Incoming
 from .process_tree import exists, gateway_of
 from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, decoder, encode
 
@@ -119,17 +120,14 @@ Reply = Callable[[Any, Any], object]
 """Is called with the other server's answer: error and result, one of them None."""
 
 
-class OtherServer:
+class OtherServer(Incoming):
     """A connection to another server of the same Kong, for requests that are sent on to it."""
 
     def __init__(self, sock: _socket.socket, loop: Any, message_bytes: int) -> None:
-        self._socket = sock
+        super().__init__(sock, loop)
         self._decoder = decoder(message_bytes)
         self._waiting: dict[int, tuple[Connection, Reply]] = {}
         self._next_id = 1
-        self.closed = False
-        self._watcher = loop.io(sock.fileno(), 1)
-        self._watcher.start(self._readable)
 
     def forward(self, connection: Connection, method: str, arguments: Any, reply: Reply) -> bool:
         """Send a request on that came on a connection. False when nobody is there to take it."""
@@ -156,16 +154,7 @@ class OtherServer:
         self.close()
         return False
 
-    def _readable(self) -> None:
-        try:
-            chunk = self._socket.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            chunk = b""
-        if not chunk:
-            self.close()
-            return
+    def _received(self, chunk: bytes) -> None:
         try:
             self._decoder.feed(chunk)
             for _, message_id, failure, value in self._decoder:
@@ -184,10 +173,7 @@ class OtherServer:
     def close(self) -> None:
         if self.closed:
             return
-        self.closed = True
-        self._watcher.stop()
-        self._watcher.close()
-        self._socket.close()
+        super().close()
         waiting, self._waiting = self._waiting, {}
         for _, reply in waiting.values():
             reply("the plugin server of this event is gone", None)
