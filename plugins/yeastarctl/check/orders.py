@@ -20,6 +20,8 @@ _SENDER = re.compile(r"SID-\S+|AUTO")
 _ORDER_FIELDS = ("phone_number", "template_id", "sender_id", "client_order_id", "dlr_address")
 _DIFFERENT = 8  # as in delivery_reports/settings.py
 _PLAIN_SMS = 160
+_LOG_IN = "/api/v1/auth/login"
+_PATH_OF_A_CALL = re.compile(r"/api(/v1(/.*)?)?$")
 
 
 def check(config: Node, environment: Environment, consumer: Node | None = None) -> Iterator[Finding]:
@@ -31,7 +33,7 @@ def check(config: Node, environment: Environment, consumer: Node | None = None) 
     if order:
         yield from _order(order, environment)
     if merchant:
-        yield from _address(merchant)
+        yield from _address(merchant, order)
     yield from _recipients(config, config, entries)
     yield from _reports(config, environment)
     for entry in entries:
@@ -41,7 +43,7 @@ def check(config: Node, environment: Environment, consumer: Node | None = None) 
         yield from _text_rules(entry)
         own = entry.get("merchant")
         if own:
-            yield from _address(own)
+            yield from _address(own, order)
             yield from _half(own, entry)
         yield from _missing(config, entry)
     if consumer is not None and not entries:
@@ -256,8 +258,8 @@ def _is_guessable(secret: str) -> bool:
     return len(secret) < SECRET_AT_LEAST or len(set(secret)) < _DIFFERENT
 
 
-def _address(merchant: Node) -> Iterator[Finding]:
-    node = merchant.get("base_url")
+def _address(merchant: Node, order: Node | None) -> Iterator[Finding]:
+    node, order_path = merchant.get("base_url"), order.get("path") if order else None
     if node is None or not isinstance(node.value, str) or _odd(node.value):
         return
     url = node.value.strip()
@@ -281,23 +283,18 @@ def _address(merchant: Node) -> Iterator[Finding]:
             "the address has a user name, a query or a fragment in it; messages are refused with 403/10005",
             "write https://HOST alone",
         )
-    elif parts.path.rstrip("/"):
-        yield (
-            error(
+    elif path := parts.path.rstrip("/"):
+        log_ins = f"log-ins go to {path}{_LOG_IN}"
+        if call := _PATH_OF_A_CALL.search(path):
+            without = url.rstrip("/").removesuffix(call[0])
+            yield error("merchant-address", node, log_ins, f"write {without}", Edit(url, without))
+        elif not (order_path and str(order_path.value).startswith(f"{path}/")):
+            yield hint(
                 "merchant-address",
                 node,
-                f"the address has a path: log-ins go to {parts.path.rstrip('/')}/api/v1/auth/login",
-                f"write {parts.scheme}://{parts.netloc}",
-                Edit(url, f"{parts.scheme}://{parts.netloc}"),
+                f"{log_ins}; an order goes to order.path, without {path} before it",
+                f"write order.path with {path} before it, if FutureSMS takes orders there too",
             )
-            if "/api" in parts.path
-            else warning(
-                "merchant-address",
-                node,
-                f"log-ins go to {parts.path.rstrip('/')}/api/v1/auth/login",
-                "is that meant?",
-            )
-        )
     if parts.scheme == "http" and is_public(host):
         yield warning("merchant-plain", node, f"the password goes to {host} unencrypted", "use https")
 

@@ -574,9 +574,11 @@ RULES: dict[str, Rule] = {
             ),
             (
                 "merchant-address",
-                "error",
-                "`merchant.base_url` is not an address, or has more than scheme, host and port.",
-                "No log-in is possible.",
+                "error (hint for another path)",
+                "`merchant.base_url` is not an address, has a user name, a query or a fragment in it, or ends with the "
+                "path of a call.",
+                "No log-in is possible. Another path is taken: log-ins go below it, orders to `order.path`, which is "
+                "a whole path, of the same host.",
                 "base_url: https://api.futuresms.example",
             ),
             (
