@@ -39,7 +39,7 @@ def _origin() -> str:
     git = shutil.which("git")
     if git is None:
         return ""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - fixed arguments
         [git, "remote", "get-url", "origin"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
