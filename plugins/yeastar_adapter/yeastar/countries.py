@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneNumber
 
 from .numbers import country_code
 
@@ -28,7 +28,19 @@ def region_of(number: str) -> str:
     regions = COUNTRY_CODE_TO_REGION_CODE.get(code or 0, (NON_GEOGRAPHIC,))
     if len(regions) == 1:
         return str(regions[0])
-    return str(phonenumbers.region_code_for_number(phonenumbers.parse(number)) or regions[0])
+    return str(phonenumbers.region_code_for_number(_as_read(number, code or 0)) or regions[0])
+
+
+def _as_read(number: str, code: int) -> PhoneNumber:
+    """What `phonenumbers.parse` reads in a number that passed the check of recipients, for a third of its time."""
+    national = number[1 + len(str(code)) :]
+    zeros = len(national) - len(national[:-1].lstrip("0") + national[-1:])
+    return PhoneNumber(
+        country_code=code,
+        national_number=int(national),
+        italian_leading_zero=True if zeros else None,
+        number_of_leading_zeros=zeros if zeros > 1 else None,
+    )
 
 
 def read_regions(codes: Collection[str]) -> tuple[frozenset[str], list[str]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneNumberType
 from yeastar_adapter.yeastar.countries import read_regions, region_of
 from yeastar_adapter.yeastar.numbers import recipient_problem
 
@@ -61,6 +61,22 @@ def test_a_number_that_no_plan_knows_counts_as_the_main_regions(number: str, reg
 def test_every_number_that_is_taken_belongs_somewhere(number: str) -> None:
     if recipient_problem(number) is None:
         assert region_of(number) in SUPPORTED_REGIONS | {"001"}
+
+
+shared_code = st.sampled_from(
+    [code for code, regions in COUNTRY_CODE_TO_REGION_CODE.items() if len(regions) > 1]
+)
+
+
+@settings(max_examples=1000)
+@given(shared_code, st.sampled_from(["", "0", "00"]), st.text("0123456789", min_size=2, max_size=11))
+def test_where_regions_share_a_code_the_number_tells_as_phonenumbers_reads_it(
+    code: int, zeros: str, rest: str
+) -> None:
+    number = f"+{code}{zeros}{rest}"
+    if recipient_problem(number) is None:
+        told = phonenumbers.region_code_for_number(phonenumbers.parse(number))
+        assert region_of(number) == (told or COUNTRY_CODE_TO_REGION_CODE[code][0])
 
 
 def test_regions_are_read_in_capitals() -> None:
