@@ -153,6 +153,15 @@ def test_a_plugin_between_cannot_put_a_decision_in_the_adapters_place(
     assert stub.requests("/api/v1/sms/sends") == []
 
 
+def test_of_two_decisions_neither_is_carried_out(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [FORGERY % "request.nonce"]}})
+    gateway.load(kong_yml)
+    assert pbx.send().code == "10007"
+    assert stub.requests("/api/v1/sms/sends") == []
+
+
 def test_what_a_plugin_between_does_to_the_request_does_not_reach_futuresms(
     gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
 ) -> None:
@@ -183,12 +192,14 @@ def test_a_plugin_between_sees_neither_key_nor_text(
       kong.response.set_header("X-Key", kong.request.get_header("Authorization") or "none")
       local text = (kong.request.get_raw_body() or ""):gsub("^%s*$", "none")
       kong.response.set_header("X-Text", text)
+      kong.response.set_header("X-Left", tostring(kong.ctx.shared.yeastar_request))
     """
     plugins(kong_yml).append({"name": "post-function", "config": {"access": [look]}})
     gateway.load(kong_yml)
     answer = pbx.send(to=TO, text=TEXT)
     assert answer.status == 200
     assert (answer.headers["x-key"], answer.headers["x-text"]) == ("none", "none")
+    assert answer.headers["x-left"] == "nil"
 
 
 def test_an_answer_that_is_signed_by_another_plugin_is_not_taken_for_the_adapters(

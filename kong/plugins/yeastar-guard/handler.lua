@@ -51,6 +51,9 @@ local function objection(state)
   if decision.interface ~= INTERFACE then
     return of_another_version("yeastar-adapter", decision.interface)
   end
+  if state.contested then
+    return "two decisions were left of this request, one of them by another plugin than yeastar-adapter"
+  end
   if decision.nonce ~= state.nonce then
     return "a decision that is not of this request was left, by another plugin than yeastar-adapter"
   end

@@ -128,8 +128,12 @@ local function forward(interface, nonce, path, token, body, consumer, client_ord
   if authenticated then
     kong.client.authenticate(authenticated, { id = credential_id })
   end
+  -- Key, text and nonce are nothing for the plugins between the adapter and the guard.
+  kong.ctx.shared.yeastar_request = nil
   local state = exchange.current()
   if state then
+    -- The adapter decides once: of two decisions one is another plugin's, and the guard carries out neither.
+    state.contested = state.decision ~= nil
     state.decision = {
       interface = interface,
       nonce = nonce,
