@@ -174,7 +174,9 @@ class Demo:
             names = ["bundled", PLUGIN, *(plugin.name for plugin in in_lua)]
             catalogue = PluginCatalogue.of(names, [adapter, *in_lua])
             load_file(str(self._name), catalogue, environ=_Blank(environ))
-        except (ConfigurationError, LuaPluginError, PluginServerError) as problem:
+        except ConfigurationError as problem:
+            raise DemoError(f"{problem} (more: yeastarctl config check {self._name})") from None
+        except (LuaPluginError, PluginServerError) as problem:
             raise DemoError(str(problem)) from None
 
     def _start_stub(self) -> str:
@@ -338,12 +340,10 @@ def _print_examples(
     """`keys`: those that were made, by variable. `over_tls`: a command that does the first one over HTTPS."""
     known = {key for entry in declaration.consumers() for key in entry.get("api_keys") or ()}
     made = next(iter(keys.values()), None)
-    on = KEY_ON if _is_among(KEY_ON, known) else made
-    if on is None:
-        print("  # The demo key is not in this file: put a key of yours in its place.")
+    on = KEY_ON if _is_among(KEY_ON, known) else made or next(iter(declaration.key_auth_keys()), None)
     key = on or "YOUR-KEY"
     message = '{"from": "+63280000001", "to": "+639171234567", "text": "Your table is ready"}'
-    print("Try it, in another terminal:\n")
+    print("Try it, in another terminal" + (":\n" if on else ", with a key of yours for YOUR-KEY:\n"))
     print(f"  # The key is good: 200\n  curl -i {proxy_url}{VERIFY} -H 'Authorization: Bearer {key}'\n")
     print(f"  # A message becomes an order: 200 with its id\n  {_send(proxy_url, key, message)}\n")
     print(f"  # The order, as FutureSMS received it\n  curl {stub_url}/__stub__/orders\n")

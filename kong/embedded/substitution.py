@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,13 +175,24 @@ class Declaration:
             if isinstance(entry, dict)
         ]
 
+    def key_auth_keys(self) -> list[str]:
+        """The keys of Kong's key-auth that a PBX can send, without the `Bearer ` that they are stored with."""
+        consumers = self.document.get("consumers") or []
+        credentials = [
+            entry.get("keyauth_credentials") or [] for entry in consumers if isinstance(entry, dict)
+        ]
+        keys = [str(one.get("key", "")) for some in credentials for one in some if isinstance(one, dict)]
+        return [key.removeprefix("Bearer ") for key in keys if key.startswith("Bearer ")]
+
     def _merchants(self) -> list[dict[str, Any]]:
         owners = [*(plugin.get("config") or {} for plugin in self.plugins), *self.consumers()]
-        return [owner["merchant"] for owner in owners if isinstance(owner.get("merchant"), dict)]
+        return _distinct(owner["merchant"] for owner in owners if isinstance(owner.get("merchant"), dict))
 
     def _rate_limits(self) -> list[dict[str, Any]]:
         configs = [plugin.get("config") or {} for plugin in self.plugins]
-        return [config["rate_limit"] for config in configs if isinstance(config.get("rate_limit"), dict)]
+        return _distinct(
+            config["rate_limit"] for config in configs if isinstance(config.get("rate_limit"), dict)
+        )
 
 
 @dataclass
@@ -233,6 +244,11 @@ def _plugins(node: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(node, list):
         for inner in node:
             yield from _plugins(inner)
+
+
+def _distinct(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each record once: the aliases of a YAML anchor are one record, and what is replaced in it is so for all."""
+    return list({id(record): record for record in records}.values())
 
 
 def _services_of(document: dict[str, Any], plugins: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -148,3 +148,15 @@ def test_the_projects_kong_yml_needs_nothing_but_the_stubs_credentials(monkeypat
     environ: dict[str, str] = {}
     Declaration.read(ROOT / "kong.yml").set_variables(environ, "stub-user", "stub-secret")
     assert set(environ) == {"FUTURESMS_USERNAME", "FUTURESMS_PASSWORD"}
+
+
+def test_what_several_instances_share_by_a_yaml_alias_is_told_once(tmp_path):
+    path = tmp_path / "kong.yml"
+    path.write_text("""
+_format_version: "3.0"
+plugins:
+  - {name: yeastar-adapter, consumer: one, config: &same {rate_limit: {policy: redis, redis: {host: r}}}}
+  - {name: yeastar-adapter, consumer: two, config: {<<: *same, recipient_check: mobile}}
+""")
+    [redis] = Declaration.read(path).use_redis(7)
+    assert (redis.before, redis.after) == ("r:6379", "127.0.0.1:7")
