@@ -63,7 +63,7 @@ class GatewaySettings:
     plugins: tuple[str, ...] = ("bundled",)
     pluginservers: tuple[PluginServer, ...] = ()
     declarative_config: str | None = None
-    database: str = "off"  # `postgres`: the Admin API creates entities; here they last as long as the process
+    database: str = "off"
     proxy_listen: tuple[str, ...] = ("0.0.0.0:8000", "0.0.0.0:8443 ssl")
     admin_listen: tuple[str, ...] = ("127.0.0.1:8001", "127.0.0.1:8444 ssl")
     log_level: str = "notice"
@@ -263,7 +263,7 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "prefix": (("prefix",), str),
     "plugins": (("plugins",), _enabled),
     "declarative_config": (("declarative_config",), str),
-    "database": (("database",), _one_of("off", "postgres")),
+    "database": (("database",), _one_of("off")),
     "proxy_listen": (("proxy_listen",), _listens),
     "admin_listen": (("admin_listen",), _listens),
     "lua_package_path": (("lua_package_path",), str),

@@ -141,12 +141,7 @@ class Gateway:
         ]
 
     async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
-        application = create_admin(
-            self.store,
-            node_id=self._node_id,
-            database=self._settings.database != "off",
-            adapt=self.adapt,
-        )
+        application = create_admin(self.store, node_id=self._node_id, adapt=self.adapt)
         application.router.add_get("/metrics", self._metrics)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await runner.setup()

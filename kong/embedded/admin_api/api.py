@@ -1,39 +1,34 @@
 """Kong's Admin API, as far as this project's tools and tests use it.
 
-It is that of a Kong without a database: entities can be read, and the configuration can be replaced as a whole. With
-`database = postgres` it stands in for one that has a database and is filled by creating entities, and no more.
+It is that of a Kong without a database: entities can be read, and the configuration can be replaced as a whole.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
 import os
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from kong_declarative import declarative, yaml_document
 from kong_declarative.bundled_schemas import VERSION
-from kong_declarative.configuration import Configuration, Store
+from kong_declarative.configuration import Store
 from kong_declarative.configuration_error import ConfigurationError
 from kong_declarative.entities import Entity
-from kong_declarative.flattened_errors import flattened_errors
 from kong_declarative.yaml_document import Document
 from ruamel.yaml import YAML
 
 from kong.embedded.admin_api import errors as admin_error
-from kong.embedded.admin_api.draft import Draft, is_uuid, select
 from kong.embedded.admin_api.errors import AdminError, method_not_allowed, not_found, unsupported
 
 # The largest body, as Kong's Admin API has it.
 _LARGEST_BODY = 10 * 1024 * 1024
-_PAGE, _LARGEST_PAGE = 100, 1000
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,16 +37,11 @@ def create_admin(
     store: Store,
     *,
     node_id: str | None = None,
-    database: bool = False,
     adapt: Callable[[Any], None] | None = None,
 ) -> web.Application:
-    """An application that reads and changes `store`; with `database` it creates single entities too.
-
-    `adapt` may change a posted configuration before it is read.
-    """
+    """An application that reads and changes `store`; `adapt` may change a posted configuration before it is read."""
     application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors])
     application[_STORE] = store
-    application[_DATABASE] = database
     application[_ADAPT] = adapt
     application[_NODE] = node_id or str(uuid.uuid4())
     application.router.add_get("/", _root)
@@ -65,7 +55,6 @@ def create_admin(
 
 
 _STORE = web.AppKey("store", Store)
-_DATABASE = web.AppKey("database", bool)
 _NODE = web.AppKey("node", str)
 _ADAPT: web.AppKey[Callable[[Any], None] | None] = web.AppKey("adapt")
 
@@ -109,10 +98,7 @@ async def _root(request: web.Request) -> web.Response:
             "hostname": socket.gethostname(),
             "node_id": request.app[_NODE],
             "plugins": {"available_on_server": available, "enabled_in_cluster": enabled},
-            "configuration": {
-                "database": "postgres" if request.app[_DATABASE] else "off",
-                "router_flavor": "traditional_compatible",
-            },
+            "configuration": {"database": "off", "router_flavor": "traditional_compatible"},
             "pids": {"master": os.getpid()},
         }
     )
@@ -170,6 +156,8 @@ async def _load(request: web.Request) -> web.Response:
     store = request.app[_STORE]
     options: dict[str, Any] = dict(request.query)
     document, digest = await _declared(request, options)
+    if "flatten_errors" in options:
+        raise _not_here("flatten_errors")
     if str(options.get("check_hash")) == "1" and digest == store.current.hash:
         return _answer(None, 304)
     try:
@@ -181,11 +169,7 @@ async def _load(request: web.Request) -> web.Response:
             document, store.catalogue, environ=store.environ, hash=digest
         )
     except ConfigurationError as error:
-        body = admin_error.declarative(error.errors)
-        flatten = str(options.get("flatten_errors", "")).lower() in ("1", "true", "on", "yes")
-        if flatten and isinstance(document, Document):
-            body |= flattened_errors(error.errors, document.value, store.catalogue.schemas)
-        return _answer(body, 400)
+        return _answer(admin_error.declarative(error.errors), 400)
     store.replace(configuration)
     return _answer(configuration.as_entities(), 201)
 
@@ -269,23 +253,30 @@ async def _entities(request: web.Request) -> web.Response:
     change = _CHANGES.get(request.method)
     if change is None or (request.method == "POST") != (place.key is None):
         raise method_not_allowed()
-    if request.app[_DATABASE] and change == "create":
-        draft = Draft(store.current.tables, store.catalogue.schemas)
-        owner = {} if place.owner is None or place.field is None else {place.field: {"id": place.owner["id"]}}
-        entity = draft.insert(place.kind, {**await _object(request), **owner})
-        store.replace(Configuration(draft.tables, store.catalogue, store.environ))
-        return _answer(entity, 201)
     if request.method == "DELETE" and place.owner is None and _select(store, place.kind, place.key) is None:
         return _answer(None, 204)
     if request.method in ("PATCH", "DELETE"):
         _existing(store, place)
     kind = store.catalogue.schemas.kinds[place.kind]
-    by = None if place.key is None or is_uuid(place.key) else kind.endpoint_key
+    by = None if place.key is None or _is_uuid(place.key) else kind.endpoint_key
     raise unsupported(change, place.kind, by)
 
 
 def _select(store: Store, kind: str, key: str | None) -> Entity | None:
-    return select(store.current.tables, store.catalogue.schemas, kind, key or "")
+    """By id, or by what stands for it: a name, a user name, a key."""
+    table = store.current.tables.get(kind, {})
+    found = table.get(key or "")
+    endpoint_key = store.catalogue.schemas.kinds[kind].endpoint_key
+    if found is not None or endpoint_key is None or key is None or _is_uuid(key):
+        return found
+    return next((entity for entity in table.values() if entity[endpoint_key] == key), None)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 def _place(store: Store, parts: Sequence[str]) -> _Place:
@@ -322,38 +313,14 @@ def _existing(store: Store, place: _Place) -> Entity:
 def _read(request: web.Request, store: Store, place: _Place) -> web.Response:
     if place.key is not None:
         return _answer(_existing(store, place))
+    if request.query:  # pages, tags, a custom_id
+        raise _not_here(next(iter(request.query)))
     found = list(store.current.tables.get(place.kind, {}).values())
     if place.owner is not None and place.field is not None:
         field, owner_id = place.field, place.owner["id"]
         found = [entity for entity in found if (entity.get(field) or {}).get("id") == owner_id]
-    query = request.query
-    if place.kind == "consumers" and "custom_id" in query:
-        found = [entity for entity in found if entity["custom_id"] == query["custom_id"]]
-    if query.get("tags"):
-        found = [entity for entity in found if _has_tags(entity, query["tags"])]
-    size, start = _page(query)
-    body: dict[str, Any] = {"data": found[start : start + size], "next": None}
-    if start + size < len(found):
-        offset = base64.urlsafe_b64encode(str(start + size).encode()).decode()
-        body |= {"offset": offset, "next": f"{request.path}?offset={offset}"}
-    return _answer(body)
+    return _answer({"data": found, "next": None})
 
 
-def _has_tags(entity: Entity, wanted: str) -> bool:
-    tags = set(entity.get("tags") or ())
-    return bool(tags & set(wanted.split("/"))) if "/" in wanted else set(wanted.split(",")) <= tags
-
-
-def _page(query: Mapping[str, str]) -> tuple[int, int]:
-    size = query.get("size", str(_PAGE))
-    if not size.isdigit():
-        raise AdminError(400, {"code": 9, "name": "invalid size", "message": "size must be a number"})
-    if not 1 <= int(size) <= _LARGEST_PAGE:
-        text = f"size must be an integer between 1 and {_LARGEST_PAGE}"
-        raise AdminError(400, {"code": 9, "name": "invalid size", "message": text})
-    try:
-        start = int(base64.urlsafe_b64decode(query.get("offset", "MA==")))
-    except ValueError:
-        text = f"'{query['offset']}' is not a valid offset: bad base64 encoding"
-        raise AdminError(400, {"code": 7, "name": "invalid offset", "message": text}) from None
-    return int(size), max(start, 0)
+def _not_here(option: str) -> AdminError:
+    return admin_error.refused(400, f"'{option}' is not supported by the embedded gateway")

@@ -52,32 +52,8 @@ def schema_violation(errors: Mapping[str, Any]) -> AdminError:
         else:
             texts.append(f"{name}: {found}")
     count = "schema violation" if len(texts) == 1 else f"{len(texts)} schema violations"
-    return _of_kind(400, 2, "schema violation", f"{count} ({'; '.join(texts)})", errors)
-
-
-def primary_key_violation(key: Mapping[str, Any]) -> AdminError:
-    return _of_kind(
-        400, 3, "primary key violation", f"primary key violation on key '{lua_literal(dict(key))}'", key
-    )
-
-
-def invalid_reference(field: str, reference: Mapping[str, Any], kind: str) -> AdminError:
-    message = (
-        f"the foreign key '{lua_literal(dict(reference))}' does not reference an existing '{kind}' entity."
-    )
-    return _of_kind(400, 4, "foreign key violation", message, {field: reference})
-
-
-def unique_violation(key: Mapping[str, Any]) -> AdminError:
-    message = f"UNIQUE violation detected on '{lua_literal(dict(key)).replace('nil', 'null')}'"
-    return _of_kind(409, 5, "unique constraint violation", message, key)
-
-
-def unresolved_reference(field: str, reference: Mapping[str, Any], kind: str) -> AdminError:
-    name, value = next(iter(reference.items()))
-    text = f"the foreign key cannot be resolved with '{lua_literal({name: value})}' for an existing '{kind}' entity"
-    message = f"foreign key unresolved ({field}.{name}: {text})"
-    return _of_kind(400, 13, "foreign keys unresolved", message, {field: {name: text}})
+    message = f"{count} ({'; '.join(texts)})"
+    return AdminError(400, {"code": 2, "name": "schema violation", "message": message, "fields": errors})
 
 
 def unsupported(change: str, kind: str, by: str | None) -> AdminError:
@@ -89,7 +65,3 @@ def unsupported(change: str, kind: str, by: str | None) -> AdminError:
 
 def _told(found: Any) -> str:
     return lua_literal(found, "  ") if isinstance(found, (dict, list)) else str(found)
-
-
-def _of_kind(status: int, code: int, name: str, message: str, fields: Mapping[str, Any]) -> AdminError:
-    return AdminError(status, {"code": code, "name": name, "message": message, "fields": fields})

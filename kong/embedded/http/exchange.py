@@ -70,171 +70,93 @@ class BodyError(Exception):
         super().__init__(message)
 
 
+@dataclass(slots=True, eq=False)
 class Exchange:
     """The state of one request from its head to its log line.
 
     Text that came over the wire, or goes there, is Latin-1: one character a byte. Times are Unix milliseconds.
     """
 
-    __slots__ = (
-        "args",
-        "body",
-        "body_filter_chunk",
-        "body_filter_eof",
-        "body_in_file",
-        "body_length",
-        "body_parts",
-        "body_reader",
-        "bytes_sent",
-        "chunked",
-        "client",
-        "client_gone",
-        "collected",
-        "connection_id",
-        "connection_requests",
-        "consumer",
-        "credential",
-        "ctx",
-        "ctx_plugin",
-        "ctx_shared",
-        "dateless",
-        "delayed",
-        "delaying",
-        "errored",
-        "exited",
-        "finished_at",
-        "headers_sent",
-        "host",
-        "http_version",
-        "keepalive",
-        "lua",
-        "match",
-        "method",
-        "nginx_page",
-        "phase",
-        "plugin",
-        "port",
-        "proxied",
-        "proxy_latency",
-        "proxying",
-        "reason",
-        "receive_time",
-        "remote_addr",
-        "remote_port",
-        "request",
-        "request_id",
-        "request_length",
-        "request_line",
-        "request_uri",
-        "response",
-        "response_body",
-        "response_latency",
-        "route",
-        "scheme",
-        "serialize_values",
-        "service",
-        "service_body",
-        "service_headers",
-        "service_status",
-        "started",
-        "status",
-        "tries",
-        "upstream_connection",
-        "upstream_headers",
-        "upstream_host",
-        "upstream_scheme",
-        "upstream_status",
-        "upstream_te",
-        "upstream_upgrade",
-        "upstream_uri",
-        "upstream_via",
-        "uri_captures",
-        "waiting_time",
-        "worker",
-        "x_forwarded",
-    )
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.phase = phases.REWRITE
-        self.started = now_ms()
-        self.request_id = secrets.token_hex(16)
-        # -- the request
-        self.request_line = ""
-        self.method = ""
-        self.request_uri = ""
-        self.args: str | None = None
-        self.http_version = 1.1
-        self.request = Headers()
-        self.request_length = 0
-        self.host = ""
-        self.scheme = "http"
-        self.port = 0
-        self.remote_addr = ""
-        self.remote_port = 0
-        self.connection_id = 0
-        self.connection_requests = 1
-        self.keepalive = True
-        self.chunked = False
-        self.body_length: int | None = None  # what Content-Length says
-        self.body: bytes | None = None  # None: not read yet
-        self.body_in_file = False
-        self.body_reader: Callable[[], Awaitable[bytes]] | None = None
-        # -- where it goes
-        self.match: Match | None = None
-        self.route: Any = None
-        self.service: Any = None
-        self.upstream_scheme = ""
-        self.upstream_uri = ""
-        self.upstream_host = ""
-        self.upstream_te = ""
-        self.upstream_upgrade = ""
-        self.upstream_via = ""
-        self.upstream_connection = ""
-        self.x_forwarded: dict[str, str] = {}
-        self.upstream_headers = Headers()  # of the answer
-        self.upstream_status = ""
-        self.tries: list[dict[str, Any]] = []
-        self.proxied = False
-        self.proxying = False
-        # -- plugins
-        self.collected: list[tuple[Any, Any]] | None = None
-        self.plugin: Any = None
-        self.consumer: Any = None
-        self.credential: Any = None
-        self.ctx: dict[Any, Any] = {}
-        self.ctx_shared: dict[Any, Any] = {}
-        self.ctx_plugin: dict[str, dict[Any, Any]] = {}
-        self.lua: Any = None  # lua.RequestState, from the first Lua code on
-        self.serialize_values: list[tuple[str, Any, str]] = []
-        self.delaying = False
-        self.delayed: Callable[[], None] | None = None
-        self.exited = False
-        self.errored = False
-        # -- the answer
-        self.status = 0
-        self.reason: str | None = None  # the upstream's own words, while nothing has set the status
-        self.response = Headers()
-        self.response_body: bytes | None = None  # of an exit in header_filter
-        self.body_parts: list[bytes] = []
-        self.body_filter_chunk: bytes | None = None
-        self.body_filter_eof = False
-        self.headers_sent = False
-        self.dateless = False  # a plugin has cleared the header Date
-        self.nginx_page = False  # the status's own page of nginx or Kong is the body
-        self.service_status: int | None = None  # buffered proxying
-        self.service_headers: Headers | None = None
-        self.service_body: bytes | None = None
-        self.bytes_sent = 0
-        # -- times
-        self.proxy_latency: int | None = None
-        self.waiting_time: int | None = None
-        self.response_latency: int | None = None
-        self.receive_time: int | None = None
-        self.finished_at: int | None = None
-        # -- the client
-        self.client: Any = None
-        self.client_gone = False
+    worker: Worker
+    phase: int = phases.REWRITE
+    started: int = field(default_factory=now_ms)
+    request_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    # -- the request
+    request_line: str = ""
+    method: str = ""
+    request_uri: str = ""
+    args: str | None = None
+    http_version: float = 1.1
+    request: Headers = field(default_factory=Headers)
+    request_length: int = 0
+    host: str = ""
+    scheme: str = "http"
+    port: int = 0
+    remote_addr: str = ""
+    remote_port: int = 0
+    connection_id: int = 0
+    connection_requests: int = 1
+    keepalive: bool = True
+    chunked: bool = False
+    body_length: int | None = None  # what Content-Length says
+    body: bytes | None = None  # None: not read yet
+    body_in_file: bool = False
+    body_reader: Callable[[], Awaitable[bytes]] | None = None
+    # -- where it goes
+    match: Match | None = None
+    route: Any = None
+    service: Any = None
+    upstream_scheme: str = ""
+    upstream_uri: str = ""
+    upstream_host: str = ""
+    upstream_te: str = ""
+    upstream_upgrade: str = ""
+    upstream_via: str = ""
+    upstream_connection: str = ""
+    x_forwarded: dict[str, str] = field(default_factory=dict)
+    upstream_headers: Headers = field(default_factory=Headers)  # of the answer
+    upstream_status: str = ""
+    tries: list[dict[str, Any]] = field(default_factory=list)
+    proxied: bool = False
+    proxying: bool = False
+    # -- plugins
+    collected: list[tuple[Any, Any]] | None = None
+    plugin: Any = None
+    consumer: Any = None
+    credential: Any = None
+    ctx: dict[Any, Any] = field(default_factory=dict)
+    ctx_shared: dict[Any, Any] = field(default_factory=dict)
+    ctx_plugin: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    lua: Any = None  # lua.RequestState, from the first Lua code on
+    serialize_values: list[tuple[str, Any, str]] = field(default_factory=list)
+    delaying: bool = False
+    delayed: Callable[[], None] | None = None
+    exited: bool = False
+    errored: bool = False
+    # -- the answer
+    status: int = 0
+    reason: str | None = None  # the upstream's own words, while nothing has set the status
+    response: Headers = field(default_factory=Headers)
+    response_body: bytes | None = None  # of an exit in header_filter
+    body_parts: list[bytes] = field(default_factory=list)
+    body_filter_chunk: bytes | None = None
+    body_filter_eof: bool = False
+    headers_sent: bool = False
+    dateless: bool = False  # a plugin has cleared the header Date
+    nginx_page: bool = False  # the status's own page of nginx or Kong is the body
+    service_status: int | None = None  # buffered proxying
+    service_headers: Headers | None = None
+    service_body: bytes | None = None
+    bytes_sent: int = 0
+    # -- times
+    proxy_latency: int | None = None
+    waiting_time: int | None = None
+    response_latency: int | None = None
+    receive_time: int | None = None
+    finished_at: int | None = None
+    # -- the client
+    client: Any = None
+    client_gone: bool = False
 
     @property
     def buffered(self) -> bool:

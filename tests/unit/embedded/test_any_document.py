@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kong_declarative import core_schemas, declarative
 from kong_declarative.configuration_error import ConfigurationError, lua_literal
-from kong_declarative.flattened_errors import flattened_errors
 from kong_declarative.plugin_catalogue import PluginCatalogue
 
 from kong.embedded.runloop.router import Router
@@ -104,14 +103,6 @@ def test_every_document_of_the_right_kind(catalogue: PluginCatalogue, declared: 
 @given(_VALUES)
 def test_every_value(catalogue: PluginCatalogue, value: Any) -> None:
     check(json.dumps(value), catalogue)
-
-
-@given(_DOCUMENTS)
-def test_errors_by_entity(catalogue: PluginCatalogue, declared: dict[str, Any]) -> None:
-    refusal = refusal_of(json.dumps(declared), catalogue)
-    if refusal is not None:
-        for flattened in flattened_errors(refusal.errors, declared, catalogue.schemas)["flattened_errors"]:
-            assert flattened["errors"]
 
 
 @given(st.text(alphabet="abc:-[]{}&*!|>'\"#%@`,?~<\n\t 0123.=", max_size=60))
