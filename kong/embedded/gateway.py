@@ -19,7 +19,7 @@ from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 from kong.embedded.admin_api.api import create_admin
 from kong.embedded.conf import GatewaySettings
 from kong.embedded.http.connection import ClientConnection
-from kong.embedded.http.tls import HANDSHAKE_SECONDS, CertificateError, ServerCertificates
+from kong.embedded.http.tls import CertificateError, ServerCertificates, TlsListener
 from kong.embedded.log import Log
 from kong.embedded.plugins import lua_plugins
 from kong.embedded.plugins.bundled.prometheus import metrics
@@ -84,7 +84,7 @@ class Gateway:
         self._shared: dict[str, Any] = {}
         self._generation: _Generation | None = None
         self._old: set[asyncio.Task[None]] = set()
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | TlsListener] = []
         self._certificates: ServerCertificates | None = None
         self._admin: web.AppRunner | None = None
         self._reloading = asyncio.Lock()
@@ -122,15 +122,7 @@ class Gateway:
             self._listeners.append(await loop.create_server(self._accept, sock=sockets[0], backlog=511))
             self._admin = await self._serve_admin(sockets[1])
             if self._certificates is not None:
-                self._listeners.append(
-                    await loop.create_server(
-                        self._accept,
-                        sock=sockets[2],
-                        backlog=511,
-                        ssl=self._certificates.context,
-                        ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                    )
-                )
+                self._listeners.append(TlsListener(sockets[2], self._certificates.context, self._accept))
         except BaseException:
             for opened in sockets:
                 opened.close()
@@ -270,7 +262,8 @@ class Gateway:
             worker.close()
         await asyncio.gather(*(server.stop() for server in generation.servers))
 
-    def _accept(self) -> ClientConnection:
+    def _accept(self, speaks_tls: bool | None = None) -> ClientConnection:
+        """The protocol of a new connection. `speaks_tls`: None on the listener without TLS."""
         generation = self._generation
         if generation is None:
             raise ConnectionRefusedError
@@ -281,7 +274,10 @@ class Gateway:
             else:
                 generation.clients.add(connection)
 
-        return ClientConnection(next(generation.turn), handler.serve, opened, generation.clients.discard)
+        plain = speaks_tls is False
+        return ClientConnection(
+            next(generation.turn), handler.serve, opened, generation.clients.discard, plain
+        )
 
 
 def external_servers(

@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable
 
-from kong.embedded.http import request_head
+from kong.embedded.http import errors, request_head
 from kong.embedded.http.exchange import BodyError, Exchange, Worker
 
 KEEPALIVE_SECONDS = 75.0
@@ -32,11 +32,16 @@ class ClientConnection(asyncio.Protocol):
         serve: Callable[[Exchange], Awaitable[None]],
         on_open: Callable[[ClientConnection], None],
         on_close: Callable[[ClientConnection], None],
+        plain_on_tls: bool = False,
     ) -> None:
-        """`serve` answers a request; `on_open` is told when the connection can be used (after the handshake)."""
+        """`serve` answers a request; `on_open` is told when the connection can be used (after the handshake).
+
+        `plain_on_tls`: the client has not spoken TLS to a listener that wants it.
+        """
         self._worker = worker
         self._answer = serve
         self._on_open = on_open
+        self._plain_on_tls = plain_on_tls
         self.tls_version: str | None = None  # "TLSv1.3"
         self._on_close = on_close
         self._serial = next(_serial)
@@ -184,7 +189,7 @@ class ClientConnection(asyncio.Protocol):
         exchange.keepalive = self._requests < KEEPALIVE_REQUESTS
         exchange.body_reader = self._read_body
         status = request_head.read(exchange, head.decode("latin-1"))
-        exchange.status = status or refusal
+        exchange.status = status or refusal or (errors.PLAIN_ON_TLS if self._plain_on_tls else 0)
         if exchange.status:
             exchange.keepalive = False
         self._body_left = None if exchange.chunked else exchange.body_length or 0

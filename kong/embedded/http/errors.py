@@ -116,10 +116,13 @@ REASONS = {
 # nginx hands these to Kong's error handler (`error_page` of Kong's configuration), and answers the others itself.
 KONG_PAGES = frozenset((400, 404, 405, 408, 411, 412, 413, 414, 417, 494, 500, 502, 503, 504))
 
-_PAGE_TITLES = {
-    302: "302 Found",
-    401: "401 Authorization Required",
-}
+PLAIN_ON_TLS = 497  # goes out as 400
+_PLAIN_ON_TLS_PAGE = (
+    "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n<body>\r\n"
+    "<center><h1>400 Bad Request</h1></center>\r\n"
+    "<center>The plain HTTP request was sent to HTTPS port</center>\r\n</body>\r\n</html>\r\n"
+)
+_PAGE_TITLES = {302: "302 Found", 401: "401 Authorization Required"}
 # To these nginx adds `charset UTF-8`.
 _WITH_CHARSET = frozenset(
     (
@@ -197,6 +200,8 @@ def body(media: str, message: str, request_id: str) -> str:
 
 def nginx_page(status: int) -> str | None:
     """nginx's own page, of a status for which Kong has none; there is none for a status that nginx does not know."""
+    if status == PLAIN_ON_TLS:
+        return _PLAIN_ON_TLS_PAGE
     title = _PAGE_TITLES.get(status) or (f"{status} {REASONS[status]}" if status in REASONS else None)
     if title is None or status < 301 or status == 304:
         return None

@@ -1,13 +1,16 @@
-"""TLS towards clients: which certificate a server name gets, as kong/runloop/certificate.lua finds it.
+"""TLS towards clients: the listener, and which certificate a server name gets (kong/runloop/certificate.lua).
 
 HTTP/2 is not offered: a client that can speak it falls back to HTTP/1.1.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 import ssl
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kong_declarative.certificate import load
 from kong_declarative.vault import EnvironmentVault, is_reference
@@ -20,6 +23,75 @@ HANDSHAKE_SECONDS = 60.0  # nginx's client_header_timeout
 
 class CertificateError(Exception):
     """A certificate and key that do not go together, or are none; `str()` is one line that says so."""
+
+
+class TlsListener:
+    """Accepts until `close`. A client that does not open with TLS is accepted without: it gets an answer that says so.
+
+    `protocol` makes the one of a new connection; its argument tells whether the client speaks TLS.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        context: ssl.SSLContext,
+        protocol: Callable[[bool], asyncio.BaseProtocol],
+    ) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._context = context
+        self._protocol = protocol
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._start(self._accept())
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._listener.close()
+
+    def _start(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(self._listener)
+            except OSError:  # noqa: PERF203  no descriptor is left
+                await asyncio.sleep(1)
+            else:
+                self._start(self._greet(connection))
+
+    async def _greet(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.wait_for(self._readable(connection), HANDSHAKE_SECONDS)
+            first = connection.recv(1, socket.MSG_PEEK)
+        except (OSError, asyncio.TimeoutError):
+            first = b""
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        if not first:
+            connection.close()
+            return
+        tls = first[0] == 0x16 or first[0] >= 0x80  # a handshake, or one of SSL 2
+        with contextlib.suppress(OSError):  # a handshake that fails; asyncio has closed the connection
+            await self._loop.connect_accepted_socket(
+                lambda: self._protocol(tls),
+                connection,
+                ssl=self._context if tls else None,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+            )
+
+    async def _readable(self, connection: socket.socket) -> None:
+        readable = asyncio.Event()
+        self._loop.add_reader(connection, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(connection)
 
 
 class ServerCertificates:

@@ -249,7 +249,7 @@ def _nginx_error(exchange: Exchange, status: int) -> None:
     if status in errors.KONG_PAGES:
         _unexpected(exchange, status)
         return
-    exchange.set_status(status)
+    exchange.set_status(400 if status == errors.PLAIN_ON_TLS else status)
     if status == 501:
         exchange.keepalive = False
     page = errors.nginx_page(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import ssl
@@ -122,16 +121,33 @@ def test_stalling_handshakes_hold_nobody_up(gateway: EmbeddedGateway) -> None:
             connection.close()
 
 
-def test_what_is_not_tls_gets_no_answer_and_harms_nobody(gateway: EmbeddedGateway) -> None:
-    answer = b""
-    with (
-        socket.create_connection(("127.0.0.1", _port(gateway)), timeout=30) as plain,
-        contextlib.suppress(ConnectionResetError),
-    ):
-        plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+@pytest.mark.parametrize(
+    ("request_line", "body"),
+    [
+        (
+            "GET / HTTP/1.1",
+            "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n<body>\r\n"
+            "<center><h1>400 Bad Request</h1></center>\r\n"
+            "<center>The plain HTTP request was sent to HTTPS port</center>\r\n</body>\r\n</html>\r\n",
+        ),
+        ("HEAD / HTTP/1.1", ""),
+        ("rubbish", "Bad request\nrequest_id: "),
+    ],
+)
+def test_what_is_not_tls_is_told_so_and_harms_nobody(
+    gateway: EmbeddedGateway, request_line: str, body: str
+) -> None:
+    """As a Kong 3.9.1 answered."""
+    gateway.load(_configuration())
+    with socket.create_connection(("127.0.0.1", _port(gateway)), timeout=30) as plain:
+        plain.sendall(f"{request_line}\r\nHost: x\r\n\r\n".encode())
+        answer = b""
         while data := plain.recv(65536):
             answer += data
-    assert b"HTTP" not in answer
+    head, _, shown = answer.decode().partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 400 Bad Request\r\n")
+    assert "\r\nConnection: close" in head
+    assert shown == body if body.endswith("\n") or not body else shown.startswith(body)
     assert _get(gateway, "localhost", _trusting())[0].startswith("https")
 
 
