@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -64,8 +63,6 @@ class GatewaySettings:
     pluginservers: tuple[PluginServer, ...] = ()
     declarative_config: str | None = None
     database: str = "off"
-    proxy_listen: tuple[str, ...] = ("0.0.0.0:8000", "0.0.0.0:8443 ssl")
-    admin_listen: tuple[str, ...] = ("127.0.0.1:8001", "127.0.0.1:8444 ssl")
     log_level: str = "notice"
     lua_package_path: str = "./?.lua;./?/init.lua;;"  # `;;`: Kong's own, here the repository's
     client_body_buffer_size: int = 8 * 1024  # a larger body is a file: get_raw_body() is nil
@@ -75,13 +72,8 @@ class GatewaySettings:
     lua_socket_read_timeout: float = 60.0
     headers: frozenset[str] = frozenset({"server_tokens", "latency_tokens", "x-kong-request-id"})
     headers_upstream: frozenset[str] = frozenset({"x-kong-request-id"})
-    trusted_ips: tuple[str, ...] = ()
-    real_ip_header: str = "X-Real-IP"
-    real_ip_recursive: bool = False
     proxy_ssl_verify: bool = False
     proxy_ssl_trusted_certificate: str | None = None
-    upstream_keepalive_pool_size: int = 512
-    upstream_keepalive_max_requests: int = 10_000
     upstream_keepalive_idle_timeout: float = 60.0
     error_default_type: str = "text/plain"
     ssl_cert: tuple[str, ...] = ()  # files; the first is the default certificate of `--proxy-ssl-listen`
@@ -200,12 +192,6 @@ def _time(value: str) -> float:
     return sum(int(part[1]) * _TIME_UNITS[part[2]] for part in parts)
 
 
-def _number(value: str) -> int:
-    if not value.isdigit():
-        raise ValueError(f"'{value}' is not a number")
-    return int(value)
-
-
 def _seconds(value: str) -> float:
     try:
         return float(value)
@@ -234,38 +220,12 @@ def _header_names(value: str) -> frozenset[str]:
     return names
 
 
-def _networks(value: str) -> tuple[str, ...]:
-    networks = tuple(part for part in _several(value) if part != "unix:")
-    fault = next((part for part in networks if not _is_network(part)), None)
-    if fault is not None:
-        raise ValueError(f"'{fault}' is not an address or a CIDR block")
-    return networks
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _listens(value: str) -> tuple[str, ...]:
-    """Addresses, of the flags only `ssl`."""
-    return tuple(
-        " ".join([listen.split()[0], *(flag for flag in listen.split()[1:] if flag == "ssl")])
-        for listen in _enabled(value)
-    )
-
-
 # A setting: the properties that set it (a later one wins), and how the text is read.
 _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "prefix": (("prefix",), str),
     "plugins": (("plugins",), _enabled),
     "declarative_config": (("declarative_config",), str),
     "database": (("database",), _one_of("off")),
-    "proxy_listen": (("proxy_listen",), _listens),
-    "admin_listen": (("admin_listen",), _listens),
     "lua_package_path": (("lua_package_path",), str),
     "log_level": (("log_level",), _one_of(*LOG_LEVELS)),
     "client_body_buffer_size": (
@@ -294,16 +254,11 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     ),
     "headers": (("headers",), _header_names),
     "headers_upstream": (("headers_upstream",), _header_names),
-    "trusted_ips": (("trusted_ips",), _networks),
-    "real_ip_header": (("real_ip_header", "nginx_proxy_real_ip_header"), str),
-    "real_ip_recursive": (("real_ip_recursive", "nginx_proxy_real_ip_recursive"), _switch),
     "proxy_ssl_verify": (("nginx_http_proxy_ssl_verify", "nginx_proxy_proxy_ssl_verify"), _switch),
     "proxy_ssl_trusted_certificate": (
         ("nginx_http_proxy_ssl_trusted_certificate", "nginx_proxy_proxy_ssl_trusted_certificate"),
         str,
     ),
-    "upstream_keepalive_pool_size": (("upstream_keepalive_pool_size",), _number),
-    "upstream_keepalive_max_requests": (("upstream_keepalive_max_requests",), _number),
     "upstream_keepalive_idle_timeout": (("upstream_keepalive_idle_timeout",), _seconds),
     "error_default_type": (
         ("error_default_type",),
@@ -317,9 +272,11 @@ _PROPERTIES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
 # Values that ask for what this gateway does anyway; none: it does so whatever the value.
 _SATISFIED: dict[str, tuple[str, ...]] = {
     "admin_gui_listen": ("off",),
+    "admin_listen": (),  # --admin-listen says it
     "allow_debug_header": ("off",),
     "anonymous_reports": ("off",),
     "db_update_frequency": (),
+    "proxy_listen": (),  # --proxy-listen and --proxy-ssl-listen say it
     "role": ("traditional",),
     "router_flavor": ("traditional_compatible",),
     "status_listen": ("off",),

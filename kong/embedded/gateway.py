@@ -22,6 +22,7 @@ from kong.embedded.http.connection import ClientConnection
 from kong.embedded.http.tls import CertificateError, ServerCertificates, TlsListener
 from kong.embedded.log import Log
 from kong.embedded.plugins import lua_plugins
+from kong.embedded.plugins.bundled import NOT_SUPPORTED
 from kong.embedded.plugins.bundled.prometheus import metrics
 from kong.embedded.plugins.plugin_server import PluginServer, PluginServerDefinition
 from kong.embedded.runloop import handler
@@ -294,7 +295,9 @@ def external_servers(
         enabled = tuple(dict.fromkeys((*enabled, *lua_plugins.repository_plugins(), *external)))
     elsewhere = {"bundled", "off", *bundled_schemas.BUNDLED, *bundled_schemas.UNSUPPORTED, *external}
     in_lua = [lua_plugins.load(name, settings.lua_package_path) for name in enabled if name not in elsewhere]
-    catalogue = PluginCatalogue.of(enabled, [*external.values(), *in_lua])
+    if "bundled" in enabled:
+        enabled = (*enabled, *NOT_SUPPORTED)
+    catalogue = PluginCatalogue.of(enabled, [*NOT_SUPPORTED.values(), *external.values(), *in_lua])
     return catalogue, [entry for entry in catalogue_entries if entry.plugin.name in catalogue]
 
 

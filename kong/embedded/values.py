@@ -5,7 +5,6 @@ A Lua string is a byte string. Inside the gateway it is `str` with one character
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -163,23 +162,6 @@ def _json(value: Any, precision: int) -> str:
             return "{}"
         return "[" + ",".join(_json(item, precision) for item in value) + "]"
     raise LuaError(f"Cannot serialise {type_name(value)}: type not supported")
-
-
-def from_json(data: bytes) -> Any:
-    """JSON as cjson reads it, or None for what is not JSON."""
-    try:
-        return _arrays(narrow(json.loads(data)))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _arrays(value: Any) -> Any:
-    """Kong decodes with `decode_with_array_mt`: lists stay lists, nulls stay nulls."""
-    if isinstance(value, dict):
-        return {key: _arrays(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return Array(_arrays(item) for item in value)
-    return NULL if value is None else value
 
 
 def without_nils(value: Any) -> Any:

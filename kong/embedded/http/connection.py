@@ -196,10 +196,6 @@ class ClientConnection(asyncio.Protocol):
         if exchange.chunked:
             self._decoder = _ChunkedBody(self._worker.settings.client_max_body_size)
         self._exchange = exchange
-        if not self._worker.settings.trusted_ips:
-            pass
-        elif self._worker.trusts(exchange.remote_addr):
-            _real_ip(exchange)
         self._task = self._loop.create_task(self._serve(exchange))
 
     async def _serve(self, exchange: Exchange) -> None:
@@ -402,20 +398,6 @@ class _ChunkedBody:
 def _is_whole(line: bytes | bytearray) -> bool:
     """Whether this first line cannot be one of HTTP/1, behind which a header follows."""
     return re.search(rb" HTTP/\d\.\d+ *\r?$", line) is None
-
-
-def _real_ip(exchange: Exchange) -> None:
-    """`set_real_ip_from` and `real_ip_header`: a trusted peer says who the client is."""
-    worker = exchange.worker
-    given = exchange.request.variable(worker.settings.real_ip_header)
-    if not given:
-        return
-    exchange.ctx["realip_remote_addr"] = exchange.remote_addr
-    addresses = [part.strip() for part in given.split(",") if part.strip()]
-    while addresses:
-        exchange.remote_addr = addresses.pop()
-        if not worker.settings.real_ip_recursive or not worker.trusts(exchange.remote_addr):
-            return
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:

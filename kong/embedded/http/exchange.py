@@ -53,8 +53,6 @@ class Worker(Protocol):
 
     def server_config(self, instance: PluginInstance) -> tuple[int, str]: ...
 
-    def trusts(self, address: str) -> bool: ...
-
     def keep(self, task: asyncio.Task[Any]) -> None: ...
 
 
@@ -116,7 +114,6 @@ class Exchange:
     x_forwarded: dict[str, str] = field(default_factory=dict)
     upstream_headers: Headers = field(default_factory=Headers)  # of the answer
     upstream_status: str = ""
-    tries: list[dict[str, Any]] = field(default_factory=list)
     proxied: bool = False
     proxying: bool = False
     # -- plugins
@@ -128,7 +125,6 @@ class Exchange:
     ctx_shared: dict[Any, Any] = field(default_factory=dict)
     ctx_plugin: dict[str, dict[Any, Any]] = field(default_factory=dict)
     lua: Any = None  # lua.RequestState, from the first Lua code on
-    serialize_values: list[tuple[str, Any, str]] = field(default_factory=list)
     delaying: bool = False
     delayed: Callable[[], None] | None = None
     exited: bool = False

@@ -20,6 +20,7 @@ from kong.embedded.http.headers import Headers
 
 HEAD_LIMIT = 4096  # proxy_buffer_size: one page
 READ_AHEAD = 1 << 20  # bytes after which the upstream has to wait for the client
+MOST_IDLE, MOST_REQUESTS = 512, 10_000  # upstream_keepalive_pool_size, upstream_keepalive_max_requests
 _STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) +(\d{3})(?: ([^\r\n]*))?\r?\n")
 _STATUS_LINE_START = re.compile(rb"H(T(T(P(/(\d(\.(\d( +(\d{1,3}[^\r\n]*\r?)?)?)?)?)?)?)?)?)?")
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -304,13 +305,9 @@ def _objection(problem: ssl.SSLCertVerificationError, name: str | None) -> str:
 class Pool:
     """A worker's idle connections, by address; the one used last is used next, as nginx does it."""
 
-    def __init__(
-        self, size: int, idle_seconds: float, max_requests: int, trusted_certificates: str | None = None
-    ) -> None:
+    def __init__(self, idle_seconds: float, trusted_certificates: str | None = None) -> None:
         self.loop = asyncio.get_running_loop()
-        self._size = size
         self._idle_seconds = idle_seconds
-        self._max_requests = max_requests
         self._idle: dict[object, deque[Connection]] = {}
         self._trusted_certificates = trusted_certificates
         self._tls: dict[bool, ssl.SSLContext] = {}
@@ -359,10 +356,10 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         idle = self._idle.setdefault(connection.key, deque())
-        if connection.requests >= self._max_requests or self._size <= 0:
+        if connection.requests >= MOST_REQUESTS:
             connection.close()
             return
-        if len(idle) >= self._size:
+        if len(idle) >= MOST_IDLE:
             idle[0].close()
         connection.idle = True
         connection.idle_since = self.loop.time()

@@ -6,17 +6,7 @@ Stands for kong/pdk; `ngx` and `variables` are the part of lua-nginx-module that
 from __future__ import annotations
 
 from kong.embedded.pdk import client, log, node, request, response, service
-from kong.embedded.pdk.registry import FUNCTIONS, NGX_FUNCTIONS, Function, invoke
+from kong.embedded.pdk.registry import ABSENT, FUNCTIONS, NGX_FUNCTIONS, Function, absent, invoke
 
-__all__ = [
-    "FUNCTIONS",
-    "NGX_FUNCTIONS",
-    "Function",
-    "client",
-    "invoke",
-    "log",
-    "node",
-    "request",
-    "response",
-    "service",
-]
+__all__ = ["ABSENT", "FUNCTIONS", "NGX_FUNCTIONS", "Function", "absent", "client", "invoke", "log", "node"]
+__all__ += ["request", "response", "service"]

@@ -17,22 +17,12 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 
 @pdk("kong.client.get_ip", phases.ANY)
 def get_ip(exchange: Exchange, *_: Any) -> str:
-    return exchange.ctx.get("realip_remote_addr") or exchange.remote_addr
+    return exchange.remote_addr
 
 
 @pdk("kong.client.get_forwarded_ip", phases.ANY)
 def get_forwarded_ip(exchange: Exchange, *_: Any) -> str:
     return exchange.remote_addr
-
-
-@pdk("kong.client.get_port", phases.ANY)
-def get_port(exchange: Exchange, *_: Any) -> int:
-    return exchange.remote_port
-
-
-@pdk("kong.client.get_forwarded_port", phases.ANY)
-def get_forwarded_port(exchange: Exchange, *_: Any) -> int:
-    return exchange.remote_port
 
 
 @pdk("kong.client.get_credential", AUTHENTICATED)
@@ -68,14 +58,6 @@ def authenticate(exchange: Exchange, consumer: Any = None, credential: Any = Non
         raise LuaError("either credential or consumer must be provided")
     exchange.consumer = consumer
     exchange.credential = credential
-
-
-@pdk("kong.client.get_protocol", AUTHENTICATED)
-def get_protocol(exchange: Exchange, *_: Any) -> Any:
-    if exchange.route is None:
-        return None, "No active route found"
-    protocols = exchange.route.protocols
-    return protocols[0] if len(protocols) == 1 else exchange.scheme
 
 
 def consumer_id(exchange: Exchange) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from kong.embedded import phases
@@ -17,11 +16,6 @@ from kong.embedded.values import is_number, is_string, narrow, text
 @pdk("kong.node.get_id", phases.ANY)
 def get_id(exchange: Exchange, *_: Any) -> str:
     return exchange.worker.node_id
-
-
-@pdk("kong.node.get_hostname", phases.ANY)
-def get_hostname(_exchange: Exchange, *_: Any) -> str:
-    return socket.gethostname()
 
 
 @pdk("kong.plugin.get_id", phases.ANY)
@@ -39,16 +33,6 @@ def get_service(exchange: Exchange, *_: Any) -> Any:
     return narrow(exchange.service.as_dict()) if exchange.service is not None else None
 
 
-@pdk("kong.ip.is_trusted", phases.ANY)
-def is_trusted(exchange: Exchange, address: Any = None, *_: Any) -> bool:
-    return is_string(address) and exchange.worker.trusts(text(address))
-
-
-@pdk("kong.nginx.get_subsystem", phases.ANY)
-def get_subsystem(_exchange: Exchange, *_: Any) -> str:
-    return "http"
-
-
 @pdk("kong.nginx.get_var", phases.ANY)
 def get_var(exchange: Exchange, name: Any = None, *_: Any) -> Any:
     if is_number(name):  # a capture of a regular expression, of which there is none
@@ -56,17 +40,6 @@ def get_var(exchange: Exchange, name: Any = None, *_: Any) -> Any:
     if not is_string(name):
         raise LuaError("bad variable name")
     return variables.read(exchange, text(name))
-
-
-@pdk("kong.nginx.get_tls1_version_str", phases.ANY)
-def get_tls1_version_str(exchange: Exchange, *_: Any) -> str | None:
-    version: str | None = exchange.client.tls_version
-    return version
-
-
-@pdk("kong.nginx.req_start_time", phases.ANY)
-def req_start_time(exchange: Exchange, *_: Any) -> float:
-    return exchange.started / 1000
 
 
 @pdk("kong.nginx.get_ctx", phases.ANY)
@@ -92,8 +65,3 @@ def set_shared(exchange: Exchange, key: Any = None, value: Any = None, *_: Any) 
         exchange.lua.set_shared(key, value)
     else:
         exchange.ctx_shared[key] = value
-
-
-@pdk("kong.vault.get", phases.ANY)
-def vault_get(_exchange: Exchange, *_: Any) -> Any:
-    return None, "the embedded gateway resolves references in configuration only"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kong.embedded.http.exchange import Exchange
-from kong.embedded.phases import refuse
+from kong.embedded.phases import LuaError, refuse
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,25 @@ class Function:
     phases: int
     reads_body: bool = False
 
+
+# What a Kong has and this gateway has not: no plugin of the project calls it.
+ABSENT = frozenset(
+    f"kong.{module}.{name}"
+    for module, names in {
+        "client": "get_forwarded_port get_port get_protocol",
+        "ip": "is_trusted",
+        "log": "serialize",
+        "nginx": "get_statistics get_subsystem get_tls1_version_str req_start_time",
+        "node": "get_hostname get_memory_stats",
+        "request": "get_body get_forwarded_host get_forwarded_path get_forwarded_port get_forwarded_prefix "
+        "get_forwarded_scheme get_port get_query_arg get_raw_path get_start_time get_uri_captures",
+        "service": "set_retries set_timeouts set_upstream",
+        "service.request": "set_body set_query set_raw_query set_scheme",
+        "service.response": "get_body",
+        "vault": "get",
+    }.items()
+    for name in names.split()
+)
 
 FUNCTIONS: dict[str, Function] = {}  # kong.*
 NGX_FUNCTIONS: dict[str, Function] = {}  # ngx.*: for Lua code only
@@ -38,6 +57,10 @@ def pdk(
         return call
 
     return enter
+
+
+def absent(name: str) -> LuaError:
+    return LuaError(f"{name} is not supported by the embedded gateway")
 
 
 def invoke(exchange: Exchange, function: Function, args: list[Any]) -> Any:

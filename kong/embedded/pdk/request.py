@@ -11,7 +11,7 @@ from kong.embedded import phases
 from kong.embedded.http.exchange import Exchange
 from kong.embedded.pdk.registry import pdk
 from kong.embedded.phases import LuaError
-from kong.embedded.values import Array, from_json, is_number, is_string, is_table, octets, text
+from kong.embedded.values import is_number, is_string, text
 
 BODY = phases.REWRITE | phases.ACCESS | phases.RESPONSE | phases.ERROR | phases.ADMIN_API
 NOT_FITTING = "request body did not fit into client body buffer, consider raising 'client_body_buffer_size'"
@@ -78,60 +78,6 @@ def get_host(exchange: Exchange) -> str:
     return exchange.host
 
 
-@pdk("kong.request.get_port", phases.ANY)
-def get_port(exchange: Exchange) -> int:
-    return exchange.port
-
-
-@pdk("kong.request.get_forwarded_scheme", phases.REQUEST)
-def get_forwarded_scheme(exchange: Exchange) -> str:
-    if exchange.worker.trusts(exchange.remote_addr):
-        scheme = header(exchange, "X-Forwarded-Proto")
-        if scheme:
-            return scheme.lower()
-    return exchange.scheme
-
-
-@pdk("kong.request.get_forwarded_host", phases.REQUEST)
-def get_forwarded_host(exchange: Exchange) -> str:
-    if exchange.worker.trusts(exchange.remote_addr):
-        host = header(exchange, "X-Forwarded-Host")
-        if host:
-            return host.rpartition("@")[2].partition(":")[0].lower()
-    return exchange.host
-
-
-@pdk("kong.request.get_forwarded_port", phases.REQUEST)
-def get_forwarded_port(exchange: Exchange) -> int:
-    if exchange.worker.trusts(exchange.remote_addr):
-        candidates = (
-            header(exchange, "X-Forwarded-Port"),
-            (header(exchange, "X-Forwarded-Host") or "").partition(":")[2],
-        )
-        for port in candidates:
-            if port and port.isdigit() and 1 <= int(port) <= 65535:
-                return int(port)
-    return exchange.port
-
-
-@pdk("kong.request.get_forwarded_path", phases.REQUEST)
-def get_forwarded_path(exchange: Exchange) -> str:
-    if exchange.worker.trusts(exchange.remote_addr):
-        path = header(exchange, "X-Forwarded-Path")
-        if path:
-            return path
-    return normalise(exchange.raw_path)
-
-
-@pdk("kong.request.get_forwarded_prefix", phases.REQUEST)
-def get_forwarded_prefix(exchange: Exchange) -> str | None:
-    if exchange.worker.trusts(exchange.remote_addr):
-        prefix = header(exchange, "X-Forwarded-Prefix")
-        if prefix:
-            return prefix
-    return exchange.x_forwarded.get("Prefix")
-
-
 @pdk("kong.request.get_http_version", phases.REQUEST)
 def get_http_version(exchange: Exchange, *_: Any) -> float | None:
     """None for a minor version that ngx_lua does not know."""
@@ -150,11 +96,6 @@ def get_path(exchange: Exchange) -> str:
     return normalise(exchange.raw_path)
 
 
-@pdk("kong.request.get_raw_path", phases.REQUEST)
-def get_raw_path(exchange: Exchange) -> str:
-    return exchange.raw_path
-
-
 @pdk("kong.request.get_path_with_query", phases.REQUEST)
 def get_path_with_query(exchange: Exchange) -> str:
     return exchange.request_uri
@@ -169,13 +110,6 @@ def get_raw_query(exchange: Exchange) -> str:
 def get_query(exchange: Exchange, max_args: Any = None) -> dict[str, Any]:
     limit = limited(max_args, "max_args", 100)
     return decode_args(exchange.args or "", limit)
-
-
-@pdk("kong.request.get_query_arg", phases.REQUEST)
-def get_query_arg(exchange: Exchange, name: Any = None, *_: Any) -> Any:
-    if not is_string(name):
-        raise LuaError("query argument name must be a string")
-    return first(get_query(exchange).get(text(name)))
 
 
 @pdk("kong.request.get_header", phases.REQUEST)
@@ -203,42 +137,3 @@ def get_raw_body(exchange: Exchange, max_allowed_file_size: Any = None, *_: Any)
     if 0 < max_allowed_file_size < len(body):
         return None, f"request body file too big: {len(body)} > {max_allowed_file_size}"
     return body
-
-
-@pdk("kong.request.get_body", BODY, reads_body=True)
-def get_body(
-    exchange: Exchange, mimetype: Any = None, max_args: Any = None, max_allowed_file_size: Any = None, *_: Any
-) -> Any:
-    content_type = text(mimetype) if is_string(mimetype) else header(exchange, "Content-Type")
-    if not content_type:
-        return None, "missing content type"
-    kind = content_type.lower().partition(";")[0]
-    if kind.startswith("application/x-www-form-urlencoded"):
-        limit = limited(max_args, "max_args", 100)
-        return (
-            decode_args((exchange.body or b"").decode("latin-1"), limit),
-            None,
-            "application/x-www-form-urlencoded",
-        )
-    if kind.startswith("application/json"):
-        body = get_raw_body(exchange, max_allowed_file_size)
-        if isinstance(body, tuple):
-            return *body, "application/json"
-        value = from_json(octets(body))
-        if not is_table(value):
-            return None, "invalid json body", "application/json"
-        return value, None, "application/json"
-    return None, f"unsupported content type '{content_type}'", kind
-
-
-@pdk("kong.request.get_start_time", phases.REQUEST)
-def get_start_time(exchange: Exchange) -> int:
-    return exchange.started
-
-
-@pdk("kong.request.get_uri_captures", phases.REQUEST)
-def get_uri_captures(exchange: Exchange, *_: Any) -> dict[str, Any]:
-    match = exchange.match
-    if match is None:
-        return {"unnamed": Array(), "named": {}}
-    return {"unnamed": Array(match.captures), "named": dict(match.named_captures)}

@@ -39,7 +39,7 @@ _READERS: dict[str, Callable[[Exchange], Any]] = {
     "nginx_version": lambda e: "1.25.3",
     "pid": lambda e: str(os.getpid()),
     "request_completion": lambda e: "",
-    "realip_remote_addr": lambda e: e.ctx.get("realip_remote_addr") or e.remote_addr,
+    "realip_remote_addr": lambda e: e.remote_addr,
     "realip_remote_port": lambda e: str(e.remote_port),
     "remote_addr": lambda e: e.remote_addr,
     "remote_port": lambda e: str(e.remote_port),
@@ -222,8 +222,7 @@ def _target(exchange: Exchange) -> dict[str, Any] | None:
 GATEWAY_KEYS = frozenset(
     (
         *_CONTEXT,
-        *("__nginx_request_id", "__printed", "__retries", "__target", "__timeouts"),
-        *("buffered_proxying", "cached_request_headers", "realip_remote_addr"),
+        *("__nginx_request_id", "__printed", "__target", "buffered_proxying", "cached_request_headers"),
     )
 )
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kong_declarative import plugin_schema
 from kong_declarative.plugin_catalogue import PluginDefinition
 
+from kong.embedded import phases
+from kong.embedded.http.exchange import Exchange
 from kong.embedded.phases import LuaError
 from kong.embedded.plugins.lua import REPOSITORY, Chunk, Lua, typedef
 from kong.embedded.values import NULL, Array, narrow, octets
@@ -21,7 +23,7 @@ from kong.embedded.values import NULL, Array, narrow, octets
 if TYPE_CHECKING:
     from kong_declarative.entities import PluginInstance
 
-    from kong.embedded.http.exchange import Exchange, Worker
+    from kong.embedded.http.exchange import Worker
 
 PHASES = ("rewrite", "access", "response", "header_filter", "body_filter", "log")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+].*)?")
@@ -62,13 +64,13 @@ def load(name: str, package_path: str) -> PluginDefinition:
             f'Plugin "{name}" cannot be loaded because its VERSION field does not follow the "x.y.z" format, '
             f'got: "{version}"'
         )
-    phases = tuple(phase for phase in PHASES if lua.method(handler, phase, None) is not None)
-    if "response" in phases and ("header_filter" in phases or "body_filter" in phases):
+    found = tuple(phase for phase in PHASES if lua.method(handler, phase, None) is not None)
+    if "response" in found and ("header_filter" in found or "body_filter" in found):
         raise LuaPluginError(
             f'Plugin "{name}" can\'t be loaded because it implements both `response` and `header_filter` or '
             "`body_filter` methods"
         )
-    return PluginDefinition(name, int(priority), version, definition, phases)
+    return PluginDefinition(name, int(priority), version, definition, found)
 
 
 def _plain(lua: Lua, value: Any, name: str, key: Any = None) -> Any:
@@ -140,9 +142,13 @@ class LuaPlugin:
     def start(self) -> None:
         """Load the handler into the worker's Lua state and call its `init_worker`. Raises LuaError."""
         lua = self._worker.lua
-        _, self._handler = lua.load_plugin(self.name)
-        if self._handler["init_worker"] is not None:
-            lua.call(self._handler["init_worker"], self._handler)
+        lua.exchange = Exchange(self._worker, phase=phases.INIT_WORKER, plugin=self)
+        try:
+            _, self._handler = lua.load_plugin(self.name)
+            if self._handler["init_worker"] is not None:
+                lua.call(self._handler["init_worker"], self._handler)
+        finally:
+            lua.exchange = None
 
     def configure(self, instances: list[PluginInstance]) -> None:
         """`handler:configure(configs)`: the configurations from now on. Raises LuaError."""

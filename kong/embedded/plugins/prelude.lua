@@ -193,29 +193,21 @@ ngx.header = proxy(host.header_get, host.header_set)
 ngx.arg = proxy(host.arg_get, host.arg_set)
 
 for _, name in ipairs {
-  "now", "time", "today", "localtime", "utctime", "update_time", "http_time", "cookie_time", "parse_http_time",
-  "escape_uri", "unescape_uri", "encode_args", "decode_args", "encode_base64", "decode_base64", "md5", "md5_bin",
-  "sha1_bin", "hmac_sha1", "crc32_short", "crc32_long", "get_phase", "exit", "print", "say", "log", "redirect",
+  "now", "time", "encode_base64", "decode_base64", "md5", "get_phase", "exit", "print", "say", "log",
 } do
   ngx[name] = ngx_function(name)
 end
 
 ngx.req = {}
 for _, name in ipairs {
-  "get_method", "set_method", "get_headers", "set_header", "clear_header", "get_uri_args", "set_uri_args",
-  "read_body", "get_body_data", "get_body_file", "set_body_data", "http_version", "start_time", "raw_header",
-  "is_internal", "get_post_args",
+  "get_method", "get_headers", "set_header", "clear_header", "get_uri_args", "set_uri_args", "read_body",
+  "get_body_data", "set_body_data",
 } do
   ngx.req[name] = ngx_function("req." .. name)
 end
 ngx.req.get_headers = with_header_names(ngx.req.get_headers)
 
-ngx.resp = {
-  get_headers = with_header_names(ngx_function("resp.get_headers")),
-  add_header = ngx_function("resp.add_header"),
-}
-
-ngx.worker = { pid = ngx_function("worker.pid"), id = ngx_function("worker.id"), count = ngx_function("worker.count") }
+ngx.resp = { get_headers = with_header_names(ngx_function("resp.get_headers")) }
 
 setmetatable(ngx, {
   __index = function(_, key)
@@ -237,13 +229,6 @@ setmetatable(ngx, {
     end
   end,
 })
-
-do -- the parts of ngx.re that need no PCRE of their own
-  ngx.re = {}
-  for _, name in ipairs { "match", "find", "gsub", "sub" } do
-    ngx.re[name] = ngx_function("re." .. name)
-  end
-end
 
 -- The sandbox: what Kong's untrusted_lua = sandbox leaves.
 
@@ -279,7 +264,7 @@ local BASE = {
 }
 
 local function environment()
-  local env = { kong = kong, ngx = ngx }
+  local env = { kong = _G.kong, ngx = _G.ngx }
   for key, value in pairs(BASE) do
     env[key] = value
   end

@@ -16,7 +16,7 @@ from typing import Any
 import msgpack
 
 from kong.embedded.http.exchange import BodyError, Exchange
-from kong.embedded.pdk import FUNCTIONS, invoke
+from kong.embedded.pdk import ABSENT, FUNCTIONS, absent, invoke
 from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.values import length_with_holes, narrow, octets, text, widen, without_nils
 
@@ -31,7 +31,6 @@ _STEPS = {
     "kong.client.load_consumer": "plugin.StepConsumer",
     "kong.client.get_consumer": "plugin.StepConsumer",
     "kong.client.authenticate": "plugin.StepCredential",
-    "kong.node.get_memory_stats": "plugin.StepMemoryStats",
     "kong.router.get_route": "plugin.StepRoute",
     "kong.router.get_service": "plugin.StepService",
     "kong.request.get_query": "plugin.StepMultiMap",
@@ -326,6 +325,8 @@ class Event:
                 data = result(method, invoke(exchange, function, args))
             elif (of_a_plugin := exchange.worker.lua.named(method, args)) is not None:
                 data = result(method, of_a_plugin.run(exchange))
+            elif method in ABSENT:
+                raise absent(method)
             else:
                 _check_name(method)
                 exchange.worker.log.error(f"[{exchange.plugin.name}] could not find pdk method: {method}")

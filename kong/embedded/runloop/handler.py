@@ -150,7 +150,7 @@ def _route(exchange: Exchange) -> bool:
         return False
     exchange.match, exchange.route, exchange.service = match, match.route, match.service
     protocols = match.route.protocols
-    if "https" in protocols and "http" not in protocols and _scheme(exchange) != "https":
+    if "https" in protocols and "http" not in protocols and exchange.scheme != "https":
         _demand_https(exchange)
         return False
     exchange.upstream_uri = service.escape(match.upstream_path)
@@ -158,12 +158,6 @@ def _route(exchange: Exchange) -> bool:
         exchange.upstream_scheme = match.service.protocol
     proxy.prepare(exchange)
     return True
-
-
-def _scheme(exchange: Exchange) -> str:
-    if exchange.worker.trusts(exchange.remote_addr):
-        return (exchange.request.get("x-forwarded-proto") or exchange.scheme).lower()
-    return exchange.scheme
 
 
 def _demand_https(exchange: Exchange) -> None:
@@ -308,7 +302,7 @@ async def _proxy_buffered(exchange: Exchange, target: proxy.Target) -> None:
     exchange.proxy_latency = now_ms() - exchange.started
     started = now_ms()
     # Kong makes a subrequest, and a method that it cannot name becomes a GET
-    method = exchange.method if exchange.method in service.METHODS else "GET"
+    method = exchange.method if service.METHOD.fullmatch(exchange.method) else "GET"
     try:
         connection, head = await proxy.send(exchange, target, worker, method)
         try:

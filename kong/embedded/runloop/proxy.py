@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,22 +58,12 @@ def prepare(exchange: Exchange) -> None:
     """What Kong sets before the plugins' access phase: the upstream's URI and the forwarding headers."""
     match = exchange.match
     assert match is not None
-    trusted = exchange.worker.trusts(exchange.remote_addr)
-    address = exchange.ctx.get("realip_remote_addr") or exchange.remote_addr
     forwarded = {"Proto": exchange.scheme, "Host": exchange.host, "Port": str(exchange.port)}
-    path = prefix = None
-    if trusted:
-        for name in forwarded:
-            forwarded[name] = header(exchange, f"X-Forwarded-{name}") or forwarded[name]
-        path = header(exchange, "X-Forwarded-Path")
-        prefix = header(exchange, "X-Forwarded-Prefix")
-    forwarded["Path"] = path or exchange.raw_path
-    if not prefix and match.forwarded_prefix != "/":
-        prefix = match.forwarded_prefix
-    if prefix:
-        forwarded["Prefix"] = prefix
+    forwarded["Path"] = exchange.raw_path
+    if match.forwarded_prefix not in (None, "", "/"):
+        forwarded["Prefix"] = match.forwarded_prefix
     before = header(exchange, "X-Forwarded-For")
-    forwarded["For"] = f"{before}, {address}" if before else exchange.remote_addr
+    forwarded["For"] = f"{before}, {exchange.remote_addr}" if before else exchange.remote_addr
     exchange.x_forwarded = forwarded
     # Kong remembers the client's headers here, and takes the hop-by-hop ones from its memory after all plugins.
     exchange.ctx["cached_request_headers"] = exchange.request.table()
@@ -122,16 +111,15 @@ async def find_target(exchange: Exchange, resolver: Resolver) -> Target:
         default = 443 if scheme == "https" else 80
         host_header = host if port == default else f"{host}:{port}"
         exchange.upstream_host = host_header
-    times = exchange.ctx.get("__timeouts") or {}
     return Target(
         (ip, port),
         host if scheme == "https" else None,
         exchange.worker.settings.proxy_ssl_verify if service.tls_verify is None else service.tls_verify,
         host_header,
-        exchange.ctx.get("__retries", service.retries),
-        times.get("connect_timeout", service.connect_timeout) / 1000,
-        times.get("write_timeout", service.write_timeout) / 1000,
-        times.get("read_timeout", service.read_timeout) / 1000,
+        service.retries,
+        service.connect_timeout / 1000,
+        service.write_timeout / 1000,
+        service.read_timeout / 1000,
     )
 
 
@@ -180,16 +168,6 @@ async def send(
     statuses: list[str] = []
     while True:
         attempts -= 1
-        now = time.time_ns()
-        attempt = {
-            "balancer_start": now // 1_000_000,
-            "balancer_start_ns": float(now),
-            "balancer_latency": 0,
-            "balancer_latency_ns": 0,
-            "ip": target.address[0],
-            "port": target.address[1],
-        }
-        exchange.tries.append(attempt)
         sent = kept = False
         connection: Connection | None = None
         try:
@@ -213,7 +191,6 @@ async def send(
                 attempts += 1
             if failure.kind == "invalid_header" or attempts <= 0 or (sent and method in _NOT_IDEMPOTENT):
                 raise
-            attempt.update(state="failed", code=status)
             continue
         except BaseException:
             if connection is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from kong.embedded import phases
 from kong.embedded.http.exchange import Exchange
 from kong.embedded.http.upstream import Pool
 from kong.embedded.log import Log
-from kong.embedded.plugins.bundled import BUNDLED
+from kong.embedded.plugins.bundled import BUNDLED, NOT_SUPPORTED
 from kong.embedded.plugins.bundled.plugin import BundledPlugin
 from kong.embedded.plugins.external import ExternalPlugin
 from kong.embedded.plugins.lua import Lua
@@ -57,7 +56,7 @@ class Handler:
         if isinstance(self.plugin, (ExternalPlugin, LuaPlugin)):
             await self.plugin.run(exchange, instance, phase)
         else:
-            if exchange.body is None and self.plugin.needs_body(exchange, instance.config):
+            if exchange.body is None and self.plugin.needs_body(exchange):
                 await exchange.read_body()
             waiting = getattr(self.plugin, phase)(exchange, instance)
             if waiting is not None:
@@ -103,24 +102,19 @@ class Worker:
         self.workspace_id: str = WORKSPACE_ID
         self.log = log
         self.shared = shared  # lua_shared_dict: one for all workers
-        self.pool = Pool(
-            settings.upstream_keepalive_pool_size,
-            settings.upstream_keepalive_idle_timeout,
-            settings.upstream_keepalive_max_requests,
-            settings.proxy_ssl_trusted_certificate,
-        )
+        self.pool = Pool(settings.upstream_keepalive_idle_timeout, settings.proxy_ssl_trusted_certificate)
         self.resolver = Resolver()
         self.forget_instances = forget_everywhere
         self.active: set[Exchange] = set()
         self._next_seq = next_seq
         self._lua: Lua | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._trusted = tuple(ipaddress.ip_network(item, strict=False) for item in settings.trusted_ips)
         self._configs: dict[str, tuple[int, int, str]] = {}
         self._rpc: list[RpcClient] = []
         self.handlers: dict[str, Handler] = {}
         for definition in definitions:
-            self.handlers[definition.name] = self._handler(definition, sockets)
+            if definition.name not in NOT_SUPPORTED:
+                self.handlers[definition.name] = self._handler(definition, sockets)
         self.snapshot: Snapshot
 
     def _handler(self, definition: PluginDefinition, sockets: dict[str, str]) -> Handler:
@@ -167,16 +161,6 @@ class Worker:
             config = json.dumps(instance.server_config(seq), ensure_ascii=False, separators=(",", ":"))
             known = self._configs[instance.id] = (instance.seq, seq, config)
         return known[1], known[2]
-
-    def trusts(self, address: str) -> bool:
-        """Whether `trusted_ips` has this address."""
-        if not self._trusted:
-            return False
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self._trusted)
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a task that nobody awaits until it is done."""

@@ -202,6 +202,7 @@ def test_an_exit_in_access_leaves_the_later_plugins_their_filters(ask: Ask, upst
         ("kong.cache.get('x')", "kong.cache is not supported by the embedded gateway"),
         ("ngx.timer.at(0, print)", "ngx.timer.at is not supported by the embedded gateway"),
         ("kong.request.teleport()", "kong.request.teleport is not supported by the embedded gateway"),
+        ("ngx.re.match('a', 'a')", "ngx.re is not supported by the embedded gateway"),
     ],
 )
 def test_what_the_gateway_does_not_have_is_refused_by_name(
@@ -209,6 +210,46 @@ def test_what_the_gateway_does_not_have_is_refused_by_name(
 ) -> None:
     assert ask(lua("late", access=code))["status"] == 500
     assert fault in gateway.child.output()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "config", "fault"),
+    [
+        ("post-function", {"access": ["kong.request.get_body()"]}, "kong.request.get_body"),
+        ("request-termination", {"echo": True}, "config.echo of request-termination"),
+        ("key-auth", {"key_in_body": True}, "config.key_in_body of key-auth"),
+    ],
+)
+def test_what_a_bundled_plugin_does_not_have_is_refused_by_name(
+    ask: Ask, gateway: ReplayGateway, plugin: str, config: dict[str, Any], fault: str
+) -> None:
+    assert ask({"name": plugin, "config": config})["status"] == 500
+    assert f"{fault} is not supported by the embedded gateway" in gateway.child.output()
+
+
+def test_a_function_that_a_plugin_server_asks_for_in_vain_is_refused_by_name(
+    ask: Ask, gateway: ReplayGateway
+) -> None:
+    answer = ask(ADAPTER, script={"access": [["kong.request.get_forwarded_host"]]})
+    assert answer["status"] == 500
+    assert (
+        "kong.request.get_forwarded_host is not supported by the embedded gateway" in gateway.child.output()
+    )
+
+
+def test_a_bundled_plugin_that_the_gateway_does_not_have_is_refused_by_name(gateway: ReplayGateway) -> None:
+    with gateway.connection() as connection:
+        connection.port = gateway.admin_port
+        plugin = {"name": "file-log", "config": {"path": "/tmp/log"}}
+        text = json.dumps({"config": json.dumps({"_format_version": "3.0", "plugins": [plugin]})})
+        connection.request("POST", "/config", text, {"Content-Type": "application/json"})
+        refused = connection.getresponse()
+        assert refused.status == 400
+        assert "not supported by the embedded gateway" in refused.read().decode()
+
+
+def test_what_a_plugin_logs_when_a_worker_starts_is_in_the_log(gateway: ReplayGateway) -> None:
+    assert "[hello] starts, context: init_worker_by_lua*" in gateway.child.output()
 
 
 def test_the_modules_that_plugins_of_this_project_require(ask: Ask) -> None:

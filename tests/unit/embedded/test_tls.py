@@ -30,7 +30,7 @@ def _configuration(*certificates: dict[str, Any]) -> dict[str, Any]:
         "config": {
             "access": [
                 "kong.response.exit(200, kong.request.get_scheme() .. ' ' .. ngx.var.https .. ' ' .. "
-                "tostring(kong.request.get_forwarded_port()))"
+                "ngx.var.server_port)"
             ]
         },
     }

@@ -1,10 +1,12 @@
-"""The bundled plugins that this gateway has, by name."""
+"""The bundled plugins that this gateway has, by name; those that it has not are refused by name."""
 
 from __future__ import annotations
 
+from kong_declarative import typedefs
+from kong_declarative.plugin_catalogue import PluginDefinition
+
 from kong.embedded.plugins.bundled.acl import Acl
 from kong.embedded.plugins.bundled.correlation_id import CorrelationId
-from kong.embedded.plugins.bundled.file_log import FileLog
 from kong.embedded.plugins.bundled.functions import PostFunction, PreFunction
 from kong.embedded.plugins.bundled.ip_restriction import IpRestriction
 from kong.embedded.plugins.bundled.key_auth import KeyAuth
@@ -19,7 +21,6 @@ BUNDLED: dict[str, type[BundledPlugin]] = {
     for plugin in (
         Acl,
         CorrelationId,
-        FileLog,
         IpRestriction,
         KeyAuth,
         PostFunction,
@@ -29,4 +30,15 @@ BUNDLED: dict[str, type[BundledPlugin]] = {
         RequestSizeLimiting,
         RequestTermination,
     )
+}
+
+# `yeastarctl config check` knows their configuration, and this gateway takes none.
+NOT_SUPPORTED = {
+    name: PluginDefinition(
+        name,
+        0,
+        "",
+        {"name": name, "fields": [{"config": {"type": "any", "custom_validator": typedefs.not_supported}}]},
+    )
+    for name in ("file-log",)
 }

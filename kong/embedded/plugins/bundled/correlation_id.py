@@ -8,7 +8,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from kong.embedded.pdk import log, request, response, service
+from kong.embedded.pdk import request, response, service
 from kong.embedded.plugins.bundled.plugin import BundledPlugin
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class CorrelationId(BundledPlugin):
         if not value:
             value = self._make(exchange, instance.config.get("generator", "uuid#counter"))
             service.set_header(exchange, name, value)
-        log.set_serialize_value(exchange, "correlation_id", value)
         if instance.config.get("echo_downstream"):
             exchange.plugin_context()["correlation_id"] = value
 

@@ -1,4 +1,4 @@
-"""key-auth: a key in a header, the query string or the body stands for a consumer."""
+"""key-auth: a key in a header or the query string stands for a consumer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kong.embedded import values
 from kong.embedded.pdk import client, request, response, service
+from kong.embedded.phases import LuaError
 from kong.embedded.plugins.bundled.plugin import BundledPlugin
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ class KeyAuth(BundledPlugin):
     name = "key-auth"
     priority = 1250
 
-    def needs_body(self, exchange: Exchange, config: Mapping[str, Any]) -> bool:
-        return bool(config.get("key_in_body"))
-
     def access(self, exchange: Exchange, instance: PluginInstance) -> None:
         config = instance.config
+        if config.get("key_in_body"):
+            raise LuaError("config.key_in_body of key-auth is not supported by the embedded gateway")
         if not config.get("run_on_preflight", True) and exchange.method == "OPTIONS":
             return
         anonymous = config.get("anonymous")
@@ -55,7 +55,7 @@ class KeyAuth(BundledPlugin):
             if isinstance(found, str):
                 key = found
                 if config.get("hide_credentials"):
-                    self._hide(exchange, config, name)
+                    self._hide(exchange, name)
                 break
             if found is not None and found is not True:
                 return "Duplicate API key found"
@@ -77,21 +77,11 @@ class KeyAuth(BundledPlugin):
             found = lines[0] if len(lines) == 1 else lines or None
         if not found and config.get("key_in_query", True):
             found = request.get_query(exchange).get(name)
-        if not found and config.get("key_in_body"):
-            body = request.get_body(exchange)
-            table = body[0] if isinstance(body, tuple) else body
-            found = table.get(name) if isinstance(table, dict) else None
         return found
 
-    def _hide(self, exchange: Exchange, config: Mapping[str, Any], name: str) -> None:
+    def _hide(self, exchange: Exchange, name: str) -> None:
         service.clear_query_arg(exchange, name)
         service.clear_header(exchange, name)
-        if config.get("key_in_body"):
-            body = request.get_body(exchange)
-            table = body[0] if isinstance(body, tuple) else body
-            if isinstance(table, dict):
-                table.pop(name, None)
-                service.set_body(exchange, table)
 
     def _set_consumer(self, exchange: Exchange, consumer: Any, credential: Any) -> None:
         client.authenticate(exchange, consumer, credential)

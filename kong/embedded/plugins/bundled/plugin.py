@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from kong_declarative.entities import PluginInstance
@@ -24,7 +24,7 @@ class BundledPlugin:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
 
-    def needs_body(self, exchange: Exchange, config: Mapping[str, Any]) -> bool:
+    def needs_body(self, exchange: Exchange) -> bool:
         """Whether the access phase reads the request's body, which then has to be there before."""
         return False
 

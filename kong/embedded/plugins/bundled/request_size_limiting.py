@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kong.embedded.pdk import response
 from kong.embedded.plugins.bundled.plugin import BundledPlugin
@@ -21,7 +20,7 @@ class RequestSizeLimiting(BundledPlugin):
     name = "request-size-limiting"
     priority = 951
 
-    def needs_body(self, exchange: Exchange, config: Mapping[str, Any]) -> bool:
+    def needs_body(self, exchange: Exchange) -> bool:
         # only a body without an announced length has to be read to be measured
         return "content-length" not in exchange.request
 

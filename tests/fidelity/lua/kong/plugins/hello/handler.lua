@@ -12,6 +12,7 @@ end
 
 function Hello:init_worker()
   self.loaded = self.loaded + 1
+  kong.log.notice("starts")
 end
 
 function Hello:access(conf)
