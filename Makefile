@@ -106,6 +106,10 @@ soak: $(VENV)/.ready ## an hour: 100 000 requests cut off, 100 000 cases of anyt
 mutants: $(VENV)/.ready ## break each security-relevant line in turn: does a test notice? some minutes
 	@$(bin)/python -m tests.mutation
 
+.PHONY: busy
+busy: $(VENV)/.ready ## the tests of faults and fidelity, twenty times beside eight busy loops on two cores; hours
+	@$(bin)/python -m tests.busy
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
