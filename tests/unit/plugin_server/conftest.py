@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -42,6 +43,7 @@ class PluginProcess:
         self.path = str(prefix / name)
         self.journal = prefix / "journal"
         self._log = log
+        self._log_from = 0
         self._workers: list[Worker] = []
 
     def worker(self) -> Worker:
@@ -57,7 +59,7 @@ class PluginProcess:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace")
+        return self._log.read_bytes()[self._log_from :].decode(errors="replace")
 
     def notes(self) -> list[str]:
         return self.journal.read_text().splitlines() if self.journal.exists() else []
@@ -86,6 +88,19 @@ class PluginProcess:
         with Worker(self.path) as worker:
             return worker.call("plugin.GetStatus")
 
+    @contextlib.contextmanager
+    def of_one_test(self, number: int) -> Iterator[PluginProcess]:
+        """The same process with connections, a journal and a log of the test's own, and with no instance but its."""
+        view = PluginProcess(self.prefix, self.process, self._log)
+        view.journal = self.prefix / f"journal-{number}"
+        view._log_from = self._log.stat().st_size
+        yield view
+        with Worker(self.path) as worker:
+            for instance in worker.call("plugin.GetStatus")["Plugins"]["scripted"]["Instances"]:
+                worker.call("plugin.CloseInstance", instance["Id"])
+        for worker in view._workers:
+            worker.close()
+
     def close(self) -> None:
         for worker in self._workers:
             worker.close()
@@ -102,9 +117,12 @@ def prefix() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
-def launch(prefix: Path) -> Iterator[Callable[..., PluginProcess]]:
-    """Starts a plugin server without waiting for it; keyword arguments are `Limits`."""
+Launch = Callable[..., PluginProcess]
+
+
+@contextlib.contextmanager
+def launching(prefix: Path) -> Iterator[Launch]:
+    """`launch("-v", handler_timeout=0.3)`: start a plugin server without waiting for it."""
     started: list[PluginProcess] = []
 
     def launch(*options: str, environment: dict[str, str] | None = None, **limits: float) -> PluginProcess:
@@ -125,6 +143,31 @@ def launch(prefix: Path) -> Iterator[Callable[..., PluginProcess]]:
     yield launch
     for server in started:
         server.close()
+
+
+@pytest.fixture
+def launch(prefix: Path) -> Iterator[Launch]:
+    """Starts a plugin server without waiting for it; keyword arguments are `Limits`."""
+    with launching(prefix) as launch:
+        yield launch
+
+
+@pytest.fixture(scope="session")
+def _shared() -> Iterator[PluginProcess]:
+    with tempfile.TemporaryDirectory(prefix="kong-") as directory, launching(Path(directory)) as launch:
+        server = launch()
+        server.wait_for_log("serves at")
+        yield server
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def shared_server(_shared: PluginProcess) -> Iterator[PluginProcess]:
+    """One that tests share which neither stop it nor look at what all of them leave in it."""
+    with _shared.of_one_test(next(_numbers)) as server:
+        yield server
 
 
 @pytest.fixture

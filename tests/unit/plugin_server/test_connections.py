@@ -21,6 +21,11 @@ Serve = Callable[..., PluginProcess]
 STATUS = msgpack.packb([0, 1, "plugin.GetStatus", []])
 
 
+@pytest.fixture
+def server(shared_server: PluginProcess) -> PluginProcess:
+    return shared_server
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -121,7 +126,9 @@ def test_a_peer_that_never_reads_is_cut_off(serve: Serve) -> None:
     assert server.status()["Pid"] == server.process.pid
 
 
-def test_connections_that_come_and_go_leave_no_descriptor_behind(server: PluginProcess) -> None:
+def test_connections_that_come_and_go_leave_no_descriptor_behind(serve: Serve) -> None:
+    server = serve()
+
     def descriptors() -> int:
         return len(server.process_descriptors())
 

@@ -21,6 +21,11 @@ def assert_error_response(answer: object) -> None:
     assert asked(answer) == ("kong.response.exit", list(ERROR_RESPONSE))
 
 
+@pytest.fixture
+def server(shared_server: PluginProcess) -> PluginProcess:
+    return shared_server
+
+
 @pytest.mark.parametrize(
     "behaviour", ["raises first", "recurses", "exits the interpreter", "passes what cannot be packed"]
 )
@@ -40,7 +45,8 @@ def test_a_handler_that_raises_after_a_call_is_answered_for_and_closed(server: P
         worker.step(last)
 
 
-def test_the_traceback_is_logged_and_no_secret(server: PluginProcess) -> None:
+def test_the_traceback_is_logged_and_no_secret(serve: Serve) -> None:
+    server = serve()
     worker, instance = server.start("raises first", api_key="ystr_secret_key_0123456789")
     worker.begin(instance)
     server.wait_for_log("ValueError: a secret key")
@@ -49,7 +55,8 @@ def test_the_traceback_is_logged_and_no_secret(server: PluginProcess) -> None:
     assert "abcdefgh1234567890" not in server.log
 
 
-def test_a_handler_that_fails_each_time_does_not_flood_the_log(server: PluginProcess) -> None:
+def test_a_handler_that_fails_each_time_does_not_flood_the_log(serve: Serve) -> None:
+    server = serve()
     worker, instance = server.start("raises first")
     for _ in range(500):
         assert_error_response(worker.begin(instance))
@@ -159,7 +166,8 @@ def test_a_step_on_another_connection_still_comes_through_after_the_first_was_cl
     assert asked(second) == ("kong.request.get_header", ["b"])
 
 
-def test_a_handler_whose_kong_is_gone_ends_at_its_next_call(server: PluginProcess) -> None:
+def test_a_handler_whose_kong_is_gone_ends_at_its_next_call(serve: Serve) -> None:
+    server = serve()
     worker, instance = server.start("waits shortly", seconds=0.1)
     worker.send("plugin.HandleEvent", {"InstanceId": instance, "EventName": "access"})
     worker.close()
@@ -234,7 +242,8 @@ def test_handlers_are_not_interrupted_while_the_loop_runs(serve: Serve) -> None:
     assert "interrupting" not in server.log
 
 
-def test_a_handler_is_not_interrupted_for_time_in_which_the_process_got_no_cpu(server: PluginProcess) -> None:
+def test_a_handler_is_not_interrupted_for_time_in_which_the_process_got_no_cpu(serve: Serve) -> None:
+    server = serve()
     worker, instance = server.start("gets no cpu twice")
     assert asked(worker.begin(instance))[1][0] == 200
     assert "interrupting" not in server.log

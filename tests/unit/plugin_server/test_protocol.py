@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ import pytest
 from .conftest import PluginProcess, eventually
 from .rpc_client import RpcError, asked
 
+Serve = Callable[..., PluginProcess]
+
 RECORDINGS = Path(__file__).parents[2] / "fidelity" / "data" / "pdk-transcripts.jsonl"
 CONVERSATIONS = [json.loads(line) for line in RECORDINGS.read_text().splitlines()]
+
+
+@pytest.fixture
+def server(shared_server: PluginProcess) -> PluginProcess:
+    return shared_server
 
 
 def test_a_handler_gets_kongs_answers_and_its_exit_is_the_last_message(server: PluginProcess) -> None:
@@ -180,7 +188,8 @@ def test_a_phase_that_the_plugin_does_not_have_is_an_error(server: PluginProcess
         worker.begin(instance, "preread")
 
 
-def test_ids_do_not_come_again_after_a_restart(server: PluginProcess, launch: Any) -> None:
+def test_ids_do_not_come_again_after_a_restart(serve: Serve, launch: Any) -> None:
+    server = serve()
     worker, instance = server.start("calls")
     event = worker.begin(instance)["EventId"]
     server.process.kill()
@@ -235,7 +244,8 @@ def _unmarked(value: Any) -> Any:
     return value
 
 
-def test_no_event_stays_open_when_kong_has_its_last_answer(server: PluginProcess) -> None:
+def test_no_event_stays_open_when_kong_has_its_last_answer(serve: Serve) -> None:
+    server = serve()
     worker, instance = server.start("calls")
     for _ in range(20):
         worker.step(worker.step(worker.begin(instance), "A"), "B")
