@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,19 @@ class Gateway:
                 time.sleep(0.01)
 
 
+@cache
+def _description() -> Path:
+    """What the plugin server says of its plugin, in a file: once for all gateways of this process."""
+    said = subprocess.run(
+        [sys.executable, "-m", "yeastar_adapter", "-dump"], cwd=ROOT, check=True, capture_output=True
+    )
+    with tempfile.NamedTemporaryFile(prefix="yeastar-adapter-", suffix=".json", delete=False) as file:
+        file.write(said.stdout)
+    path = Path(file.name)
+    atexit.register(path.unlink, missing_ok=True)
+    return path
+
+
 class EmbeddedGateway(Gateway):
     """An embedded gateway, `python -m kong.embedded`, as a process of the suite's own.
 
@@ -119,6 +135,7 @@ class EmbeddedGateway(Gateway):
             command += ["--plugin-command", f"{PLUGIN}={plugin_command}"]
         self._command = [*command, *options]
         self._environment = {
+            "KONG_PLUGINSERVER_YEASTAR_ADAPTER_QUERY_CMD": f"cat {_description()}",
             "KONG_SSL_CERT": str(TLS / "server.pem"),
             "KONG_SSL_CERT_KEY": str(TLS / "server.key"),
             **(os.environ if environment is None else environment),
