@@ -1,4 +1,4 @@
-"""`python -m tests.busy [--runs 20] [--loops 8] [TESTS …]`: the tests of faults and fidelity, on a machine that is busy.
+"""`python -m tests.busy [--runs 20] [--loops 8] [TESTS …]`: the tests of faults and fidelity on a busy machine.
 
 Two cores are shared by the tests, run in two processes, and so many loops that do nothing but spin. One line a run;
 the end of what pytest said where a run is red. Ends with status 1 where one was.
@@ -71,7 +71,8 @@ def main() -> int:
             seconds = time.monotonic() - started
             load = os.getloadavg()[0]
             print(
-                f"run {number} of {given.runs}  {verdict}  {seconds:.0f} s, load {load:.0f}: {summary}", flush=True
+                f"run {number} of {given.runs}  {verdict}  {seconds:.0f} s, load {load:.0f}: {summary}",
+                flush=True,
             )
     print(f"{red} of {given.runs} red")
     return 1 if red else 0

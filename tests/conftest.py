@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fuzz.cases import LONG
 from tests.harness.gateway import EmbeddedGateway, Gateway
 from tests.harness.kong_yml import KongYml
 from tests.harness.outside import found_addresses, kept_configuration
@@ -23,12 +25,18 @@ from tests.harness.redis import RedisServer
 from tests.harness.secrets import Secrets
 from tests.harness.stub import PASSWORD, StubClient, StubServer
 
+# The suite starts some hundred Python processes, and pytest rewrites each test module: once is enough.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Property-based tests are judged by what they find, not by how fast this machine is. They try the same cases every
-# time: what nobody has broken stays green. With `FUZZ=long` they try others each time, and what they find gets a case.
+# time: what nobody has broken stays green. With `FUZZ=long` (`make soak`) they try others each time, and many more;
+# what they find gets a case.
 settings.register_profile(
     "project",
     deadline=None,
-    derandomize=os.environ.get("FUZZ") != "long",
+    max_examples=2000 if LONG else 60,
+    derandomize=not LONG,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from functools import cache
 
 import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from yeastar_adapter.yeastar.text import control_character, is_blank
-
-CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
 
 # An opinion from elsewhere: Unicode's own properties, in a regular expression engine that knows them all.
 UNSEEN = regex.compile(
@@ -21,9 +20,14 @@ UNSEEN = regex.compile(
 )
 
 
+@cache
+def characters() -> list[str]:
+    return [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+
+
 def test_each_character_that_no_phone_shows_is_blank_and_no_other() -> None:
     # Of characters that are younger than this Python it does not know the category; a phone may not know them either.
-    known = [c for c in CHARACTERS if unicodedata.category(c) != "Cn" or is_blank(c)]
+    known = [c for c in characters() if unicodedata.category(c) != "Cn" or is_blank(c)]
     assert [c for c in known if is_blank(c) != bool(UNSEEN.fullmatch(c))] == []
 
 
@@ -62,6 +66,6 @@ def test_one_character_that_is_seen_is_enough(before: str, seen: str, after: str
 
 
 def test_all_controls_but_line_ends_and_tabs_are_found_and_nothing_else() -> None:
-    controls = {c for c in CHARACTERS if unicodedata.category(c) == "Cc"} - set("\n\r\t")
-    assert {c for c in CHARACTERS if control_character("ab" + c) == 2} == controls
+    controls = {c for c in characters() if unicodedata.category(c) == "Cc"} - set("\n\r\t")
+    assert {c for c in characters() if control_character("ab" + c) == 2} == controls
     assert control_character("a\tb\r\nc") is None
