@@ -85,12 +85,23 @@ class Project:
         else:
             _copy_commit(revision, self.directory)
         base = int(os.environ.get("CONTAINERS_PORTS", "28000" if engine.name == "docker" else "28100"))
-        names = (
-            *("PROXY_PORT", "SECOND_PORT", "PROXY_SSL_PORT", "ADMIN_PORT", "STUB_PORT", "PROMETHEUS_PORT"),
-            *("GRAFANA_PORT", "POSTGRES_PROXY_PORT", "POSTGRES_PROXY_SSL_PORT", "POSTGRES_ADMIN_PORT"),
-            "ALERTMANAGER_PORT",
+        # Two each for what a second node publishes too.
+        self.ports = {
+            "PROXY_PORT": base,
+            "SECOND_PORT": base + 1,
+            "PROXY_SSL_PORT": base + 2,
+            "ADMIN_PORT": base + 4,
+        }
+        others = (
+            "STUB",
+            "PROMETHEUS",
+            "GRAFANA",
+            "ALERTMANAGER",
+            "POSTGRES_PROXY",
+            "POSTGRES_PROXY_SSL",
+            "POSTGRES_ADMIN",
         )
-        self.ports = {name: base + number for number, name in enumerate(names)}
+        self.ports |= {f"{name}_PORT": base + 6 + number for number, name in enumerate(others)}
         self.name = of.name if of else "yeastar-containers"
         self.environment = {
             **engine.environment,
@@ -100,7 +111,8 @@ class Project:
         }
         # The limits let all of the traffic pass.
         self.edit("kong.yml", (r"second: \d+", "second: 500"), (r"minute: \d+", "minute: 30000"))
-        (self.directory / "kong.yml").chmod(0o600)
+        if revision is None:
+            (self.directory / "kong.yml").chmod(0o600)
         env = (self.directory / ".env.example").read_text()
         self.write(".env", env.replace("POSTGRES_PASSWORD=\n", "POSTGRES_PASSWORD=made-for-these-runs\n"))
 
@@ -234,10 +246,21 @@ def _copy_checkout(to: Path) -> None:
 
 
 def _copy_commit(revision: str, to: Path) -> None:
-    if command(["git", "-C", ROOT, "cat-file", "-e", f"{revision}^{{commit}}"], check=False).returncode:
-        raise NoEngine(f"commit {revision[:7]} is not in this clone: git fetch --unshallow")
+    _need_commit(revision)
     archive = subprocess.run(["git", "-C", ROOT, "archive", revision], capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", to], input=archive, check=True)
+    to.chmod(0o755)
+
+
+def commit_file(revision: str, name: str) -> str:
+    """A file as that commit has it. Raises NoEngine where the commit is not in this clone."""
+    _need_commit(revision)
+    return command(["git", "-C", ROOT, "show", f"{revision}:{name}"]).stdout
+
+
+def _need_commit(revision: str) -> None:
+    if command(["git", "-C", ROOT, "cat-file", "-e", f"{revision}^{{commit}}"], check=False).returncode:
+        raise NoEngine(f"commit {revision[:7]} is not in this clone: git fetch --unshallow")
 
 
 def _last_line(text: str) -> str:

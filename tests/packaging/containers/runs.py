@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ import requests
 from ruamel.yaml import YAML
 
 from tests.harness.load import Load
+from tests.harness.pbx import SENDMESSAGE, Pbx
 
-from .engine import BASE_IMAGES, PROFILES, Project, until
+from .engine import BASE_IMAGES, PROFILES, NoEngine, Project, command, commit_file, until
 from .table import Row, traffic
 
 Run = Callable[[Project], list[Row]]
@@ -65,6 +67,9 @@ def clone(project: Project) -> list[Row]:
     project.make("up")
     seconds = time.monotonic() - started
     assert project.pbx().send().status == 200
+    metrics = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9542/metrics').read().decode())"
+    python = "/opt/yeastar-adapter/bin/python"
+    assert "yeastar_adapter_" in project.compose("exec", "-T", "kong", python, "-c", metrics).stdout
     again = project.compose("up", "--wait", "--build")
     assert "Recreated" not in again.stderr, again.stderr
     return [Row("make up, a clone under umask 077", f"served after {seconds:.0f} s, the build cached")]
@@ -230,8 +235,9 @@ def node_lost_and_found(project: Project) -> list[Row]:
     """Two nodes, one killed and started again."""
     ports = project.ports
     ready(project)
-    both = {"PROXY_PORT": f"{ports['PROXY_PORT']}-{ports['SECOND_PORT']}"}
-    both |= {"PROXY_SSL_PORT": "", "ADMIN_PORT": ""}
+    both = {
+        name: f"{ports[name]}-{ports[name] + 1}" for name in ("PROXY_PORT", "PROXY_SSL_PORT", "ADMIN_PORT")
+    }
     project.compose("up", "--wait", "--scale", "kong=2", "kong", **both)
     project.stub.reset()
     rows = [
@@ -239,16 +245,16 @@ def node_lost_and_found(project: Project) -> list[Row]:
         Row("node lost and found: the one that is killed"),
     ]
     second = project.compose("port", "--index", "2", "kong", "8000").stdout.strip().rpartition(":")[2]
-    names = [name for name in project.containers() if re.search(r"-kong-2$|_kong_2$", name)]
-    stays = next(name for name in ("PROXY_PORT", "SECOND_PORT") if str(ports[name]) != second)
+    [name] = [name for name in project.containers() if re.search(r"-kong-2$", name)]
+    stays = next(port for port in ("PROXY_PORT", "SECOND_PORT") if str(ports[port]) != second)
     killed = "SECOND_PORT" if stays == "PROXY_PORT" else "PROXY_PORT"
     with (
         traffic(rows[0], project.pbx(stays), project.stub, counted=False) as one,
         traffic(rows[1], project.pbx(killed), project.stub, counted=False) as other,
     ):
-        project.engine.call("kill", *names)
+        project.engine.call("kill", name)
         one.wait_for(50)
-        project.engine.call("start", *names)
+        project.engine.call("start", name)
         other.wait_for_status(200, 25)
     together = Load(project.pbx(), project.stub, sent=[*one.sent, *other.sent])
     together.verdict()
@@ -296,6 +302,310 @@ def _taken(project: Project, address: str) -> Iterator[None]:
 def _address(project: Project, container: str) -> str:
     networks = project.inspect(container)["NetworkSettings"]["Networks"]
     return str(networks[f"{project.name}_default"]["IPAddress"])
+
+
+# --- upgrade ---------------------------------------------------------------------------------------------------------
+
+RELEASE_0_1 = "e3f261efa77ddc3268de60a3f95191bd83150983"
+
+
+@contextmanager
+def release_0_1(project: Project) -> Iterator[Project]:
+    """The project as it was in 0.1, running. Raises NoEngine where that commit is not at hand."""
+    old = Project(project.engine, RELEASE_0_1, of=project)
+    try:
+        old.compose("build")
+        project.down()
+        old.up("kong", "futuresms")
+        yield old
+    finally:
+        project.down()
+        old.remove()
+
+
+@run
+def upgrade(project: Project) -> list[Row]:
+    """One node of 0.1, replaced by this release under traffic."""
+    row = Row("upgrade from 0.1, one node")
+    with (
+        release_0_1(project),
+        traffic(row, project.pbx(), project.stub) as load,
+    ):
+        ready(project, "kong")
+        load.wait_for_status(200, 25)
+    return [row]
+
+
+@run
+def upgrade_of_two_nodes(project: Project) -> list[Row]:
+    """Two nodes of 0.1, one after the other, each taken out of the load balancer meanwhile."""
+    row = Row("upgrade from 0.1, two nodes, one after the other")
+    with release_0_1(project) as old:
+        nodes = Nodes(project.pbx())
+        with traffic(row, nodes, project.stub) as load:
+            with node(old) as second:
+                nodes.nodes = [project.pbx(), second]
+                load.wait_for(50)
+                nodes.nodes = [project.pbx()]
+                load.wait_for(10)
+            with node(project) as second:
+                nodes.nodes = [project.pbx(), second]  # both releases, one Redis
+                load.wait_for(50)
+                nodes.nodes = [second]
+                load.wait_for(10)
+                ready(project, "kong")
+                nodes.nodes = [project.pbx(), second]
+                load.wait_for(50)
+                nodes.nodes = [project.pbx()]
+                load.wait_for(10)
+    assert row.lost == 0, row
+    return [row]
+
+
+@run
+def versions(project: Project) -> list[Row]:
+    """Reader, adapter and guard of different releases, with the check of the configuration switched off."""
+    ready(project)
+    rows = []
+    lua = project.directory / "kong" / "plugins"
+    for name in ("yeastar-reader", "yeastar-guard"):
+        other = project.directory / f"other-{name}"
+        shutil.copytree(lua, other / "kong" / "plugins", dirs_exist_ok=True)
+        handler = other / "kong" / "plugins" / name / "handler.lua"
+        handler.write_text(
+            re.sub(r"^local INTERFACE = .*", "local INTERFACE = 99", handler.read_text(), flags=re.M)
+        )
+        command(["chmod", "-R", "a+rX", other])
+        mounted = ["--volume", f"{other}:/opt/yeastar-adapter/lua:ro"]
+        rows.append(_refuses_all(project, f"{name} of another interface", *mounted))
+    try:
+        (project.directory / "of-0.1").mkdir(exist_ok=True)
+        project.write("of-0.1/kong.yml", commit_file(RELEASE_0_1, "kong.yml"))
+        refused = project.make("up", "KONG_DIRECTORY=of-0.1", check=False, KONG_DIRECTORY="of-0.1")
+        assert refused.returncode, refused.stdout
+        rows.append(
+            _refuses_all(project, "kong.yml of 0.1, its Lua in it", "--env", f"{FILE}of-0.1/kong.yml")
+        )
+    except NoEngine as problem:
+        rows.append(Row("kong.yml of 0.1", f"skipped: {problem}"))
+    return rows
+
+
+FILE = "KONG_DECLARATIVE_CONFIG=/etc/kong/configuration/"
+
+
+def _refuses_all(project: Project, what: str, *options: str) -> Row:
+    row = Row(what)
+    with node(project, "--env", "CONFIG_CHECK=off", *options) as pbx:
+        project.stub.reset()
+        answers = [pbx.send().code for _ in range(20)]
+        assert answers == ["10007"] * 20, answers
+        assert project.stub.orders() == []
+    row.seen = "all refused: 20 × 500, and nothing reaches FutureSMS"
+    row.sent = 20
+    return row
+
+
+@contextmanager
+def node(project: Project, *options: str) -> Iterator[Pbx]:
+    """One more node of the service `kong`, at SECOND_PORT."""
+    name = f"{project.name}-node"
+    call = [
+        "run",
+        "--detach",
+        "--no-deps",
+        "--name",
+        name,
+        "--publish",
+        f"{project.ports['SECOND_PORT']}:8000",
+    ]
+    project.compose(*call, *options, "kong")
+    try:
+        until(lambda: project.inspect(name)["State"]["Health"]["Status"] == "healthy", 90, "a healthy node")
+        yield project.pbx("SECOND_PORT")
+    finally:
+        project.engine.call("stop", "--time", "20", name)
+        project.engine.call("rm", "--force", "--volumes", name)
+
+
+# --- a database ------------------------------------------------------------------------------------------------------
+
+
+@run
+def load_once(project: Project) -> list[Row]:
+    """A first configuration that is wrong, unknown or interrupted: all of it in the end, nothing before."""
+    project.down()
+    ready(project)
+    project.compose("--profile", "postgres", "up", "--wait", "kong-admin")
+    project.compose("--profile", "postgres", "up", "--wait", "--no-deps", "kong-postgres")
+    project.stub.reset()
+    good = (project.directory / "kong.yml").read_text()
+    (project.directory / "loads").mkdir(mode=0o755, exist_ok=True)
+    many = "consumers:\n" + "".join(f"  - username: pbx-{number}\n" for number in range(2000))
+    project.write("loads/wrong.yml", good.replace("second: 500", "second: five"))
+    project.write("loads/unknown.yml", good + "\nnonsense:\n  - name: this\n")
+    project.write("loads/long.yml", good.replace("consumers:\n", many, 1))
+
+    rows = []
+    for name, what in (("wrong", "a wrong value"), ("unknown", "an unknown collection")):
+        done = project.compose(*_load(f"loads/{name}.yml"), check=False)
+        assert done.returncode, f"{what} is loaded"
+        assert not _nothing_but(project, 404)
+        rows.append(Row(f"load_once, {what}", "nothing is there: " + _line(done.stderr, "is not loaded")))
+
+    name = f"{project.name}-load"
+    project.compose(*_load("loads/long.yml", "--detach", "--name", name))
+    try:
+        until(lambda: len(_entities_of(project, "consumers")) > 100, 90, "a load half done")
+        project.engine.call("kill", name)
+    finally:
+        project.engine.call("rm", "--force", name)
+    half = len(_entities_of(project, "consumers"))
+    assert 100 < half < 2002, half
+    assert not _nothing_but(project, 404)
+
+    done = project.compose(*_load("kong.yml"))
+    assert "is loaded anew" in done.stdout, done.stdout
+    until(lambda: _send(project).status == 200, 60, "a message through the database's Kong")
+    usernames = {consumer["username"] for consumer in _entities_of(project, "consumers")}
+    assert usernames == {"acme-manila", "globex-cebu"}
+    rows.append(
+        Row("load_once, killed in the middle", f"{half} consumers, no route; then mended, and loaded anew")
+    )
+
+    again = project.compose(*_load("kong.yml"))
+    assert "has a configuration already" in again.stdout, again.stdout
+    row = Row("load_once, loaded")
+    with traffic(row, project.pbx("POSTGRES_PROXY_PORT"), project.stub) as load:
+        load.wait_for(100)
+    assert row.lost == 0, row
+    return [*rows, row]
+
+
+def _line(text: str, words: str) -> str:
+    """The one line that has these words, cut short."""
+    [line] = [line for line in text.splitlines() if words in line]
+    return line.strip()[:160]
+
+
+def _load(file: str, *options: str) -> list[str]:
+    program = ["/opt/yeastar-adapter/bin/python", "/opt/yeastar-adapter/load_once.py"]
+    call = ["--profile", "postgres", "run", *(options or ["--rm"]), "--no-deps", "database-configuration"]
+    return [*call, *program, f"/etc/kong/configuration/{file}", "http://kong-admin:8001"]
+
+
+def _entities_of(project: Project, collection: str) -> list[dict[str, Any]]:
+    found, following = [], f"/{collection}?size=1000"
+    while following:
+        page = requests.get(project.url("POSTGRES_ADMIN_PORT") + following, timeout=30).json()
+        found += page["data"]
+        following = page.get("next")
+    return found
+
+
+def _send(project: Project) -> Any:
+    pbx = project.pbx("POSTGRES_PROXY_PORT")
+    message = b'{"from": "+63280000001", "to": "+639171234567", "text": "hello"}'
+    headers = {"Authorization": f"Bearer {pbx.key}", "Content-Type": "application/json"}
+    return pbx.request("POST", SENDMESSAGE, body=message, headers=headers, checked=False)
+
+
+def _nothing_but(project: Project, status: int) -> list[int]:
+    """What else is answered to messages while nothing may be served; orders that were made all the same."""
+    answers = [_send(project).status for _ in range(20)]
+    return [answer for answer in answers if answer != status] + [200] * len(project.stub.orders())
+
+
+# --- variables and secrets -------------------------------------------------------------------------------------------
+
+
+@run
+def variables(project: Project) -> list[Row]:
+    """What is missing is said before anything starts; a `$` stays one."""
+    ready(project)
+    running = project.inspect(project.container("kong"))["State"]["StartedAt"]
+    env = (project.directory / ".env").read_text()
+    secret = project.directory / "secrets" / "futuresms-password"
+    rows = []
+
+    def refused(what: str, said: str) -> None:
+        done = project.make("up", check=False)
+        assert done.returncode, f"{what}: it starts"
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if re.search(said, line)]
+        assert len(lines) == 1, lines
+        assert project.inspect(project.container("kong"))["State"]["StartedAt"] == running
+        rows.append(Row(what, lines[0].strip()[:160]))
+
+    try:
+        project.write(".env", env.replace("FUTURESMS_PASSWORD=stub-password\n", ""))
+        refused("a missing variable", "FUTURESMS_PASSWORD is not set:")
+        secret.write_text("stub-password")
+        secret.chmod(0)
+        refused("a secret that cannot be read", r"secret \S+ cannot be read")
+        secret.unlink()
+
+        password = "pa$$word ${HOME} $x '\"`#\\n"
+        project.stub.merchant("yeastar-gateway", password=password)
+        project.write(".env", env.replace("=stub-password", f"={password}"))
+        done = project.make("up")
+        assert "WARN" not in done.stderr, done.stderr
+        assert project.pbx().send().status == 200
+        rows.append(Row("a password with $, quotes, blank and #", "in .env: as written"))
+        project.write(".env", env.replace("FUTURESMS_PASSWORD=stub-password\n", ""))
+        secret.write_text(password + "\n")
+        secret.chmod(0o644)
+        project.make("up")
+        assert project.pbx().send().status == 200
+        doctor = project.compose("exec", "-T", "kong", "yeastarctl", "doctor", "--no-futuresms")
+        assert "not set" not in doctor.stdout, doctor.stdout
+        rows[-1].seen += "; as a file in secrets/: as written, and yeastarctl doctor sees it"
+    finally:
+        secret.unlink(missing_ok=True)
+        project.write(".env", env)
+        project.stub.reset()
+        project.make("up")
+    return rows
+
+
+@run
+def tenants(project: Project) -> list[Row]:
+    """An example with variables of its own: a line for what is missing, then it serves."""
+    ready(project)
+    env = (project.directory / ".env").read_text()
+    command(["chmod", "-R", "a+rX", project.directory / "examples"])
+    directory = {"KONG_DIRECTORY": "./examples/tenants"}
+    refused = project.make("up", check=False, **directory)
+    assert refused.returncode
+    missing = set(re.findall(r"variable (\S+) is not set", refused.stdout + refused.stderr))
+    assert "ACME_MANILA_KEY" in missing, refused.stdout
+    try:
+        key = "ystr_of_acme_manila_0123456789abcdef"
+        of_customers = {
+            **{
+                f"{name}_FUTURESMS_USERNAME": f"user-{name.lower()}" for name in ("ACME", "GLOBEX", "INITECH")
+            },
+            **{
+                f"{name}_FUTURESMS_PASSWORD": f"password-{name.lower()}"
+                for name in ("ACME", "GLOBEX", "INITECH")
+            },
+            **{
+                f"{name}_KEY": f"key-of-{name}-0123456789"
+                for name in ("ACME_DAVAO", "ACME_DAVAO_KEY_NEXT", "GLOBEX_CEBU")
+            },
+            "INITECH_CLARK_KEY": "key-of-initech-0123456789",
+            "ACME_DAVAO_KEY_NEXT": "next-key-of-davao-0123456789",
+            "ACME_MANILA_KEY": key,
+        }
+        project.write(".env", env + "".join(f"{name}={value}\n" for name, value in of_customers.items()))
+        project.stub.merchant("user-acme", password="password-acme")
+        project.make("up", **directory)
+        assert project.pbx(key=key).send().status == 200
+    finally:
+        project.write(".env", env)
+        project.make("up")
+    return [
+        Row("examples/tenants", f"its {len(missing)} variables missing: each is named; with them: served")
+    ]
 
 
 # --- taking it down --------------------------------------------------------------------------------------------------
