@@ -11,6 +11,7 @@ from kong_declarative.configuration_error import Path
 from kong_declarative.entity_schemas import EntitySchemas
 from kong_declarative.plugin_catalogue import PluginCatalogue
 from kong_declarative.schema import REQUIRED, UNKNOWN, Field, Schema
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from .finding import Edit, Finding, error, hint
 from .known import OTHER_BUNDLED, OURS, catalogue, definitions
@@ -121,6 +122,9 @@ def _finding(root: Node, path: Path, text: str, judged: PluginCatalogue) -> Find
         return _unknown(node, path, _siblings(schemas, path, root))
     if text == REQUIRED:
         return _required(node, path, left, _siblings(schemas, path, root))
+    if path[-2:-1] == ("countries",):
+        rule = "type" if text.startswith("expected ") else "value"
+        return error(rule, node, f"{_name(path)}: {text}", _country_cure(node.value))
     if text.startswith("expected ") and (cure := _type_cure(node, text, _is_secret(path))) is not None:
         return error("type", node, f"{_name(path)}: {text}", *cure)
     if "uniqueness violation" in text:
@@ -267,6 +271,15 @@ def _type_cure(node: Node, text: str, secret: bool) -> tuple[str, Edit | None] |
         meant = similar(value, options)
         return (f"did you mean {meant}?", Edit(value, meant)) if meant else ("take one of these", None)
     return None
+
+
+def _country_cure(value: Any) -> str:
+    """What to write for a country that is no code of two letters: of a country code, whose it is."""
+    digits = re.sub(r"\D", "", str(value))
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:4])) if digits else None
+    if isinstance(value, bool):
+        return 'quote it: unquoted, YAML reads NO, Norway, as a switch: "NO"'
+    return f"write the two letters of the country: {regions[0] if regions else 'PH'}"
 
 
 def _url(url: Node, left: Path, text: str) -> Finding:

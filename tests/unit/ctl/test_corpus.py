@@ -117,3 +117,16 @@ def test_the_corpus_is_large_and_recorded() -> None:
     judged = {f"{path.parent.name}/{path.name}" for path in (*WRONG, *GOOD)}
     assert set(VERDICTS) <= judged
     assert len(VERDICTS) > 0.9 * len(judged)
+
+
+@pytest.mark.parametrize(
+    ("name", "todo"),
+    [
+        ("country-code", "write the two letters of the country: PH"),
+        ("country-name", "write the two letters of the country: PH"),
+        ("country-norway", 'quote it: unquoted, YAML reads NO, Norway, as a switch: "NO"'),
+    ],
+)
+def test_a_country_is_cured_by_its_two_letters(name: str, todo: str) -> None:
+    path = next(path for path in WRONG if path.stem == name)
+    assert todo in [finding.todo for finding in found(path)]
