@@ -14,17 +14,23 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import gevent
+from gevent.monkey import is_module_patched
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import parse_url
+from urllib3.util.wait import wait_for_read
 
 from ..trust import TrustError, remember_session, trust_store
 from .answer import MAX_BODY
+from .timer import later
 
 # A connection is kept this long, in seconds: servers close idle ones after 5 s and more.
 KEPT_FOR = 4.0
 _KEPT = 32
+
+# So many connections to a server are made at once: each handshake takes 2 ms of the event loop.
+_CONNECTING = 8
 
 # When a server has closed a kept connection without a word, none is used for an order for so many seconds.
 _DISTRUSTED_FOR = 600.0
@@ -36,6 +42,11 @@ _ADDRESSES_FOR = 5.0
 # What urllib3, http.client, the socket and the TLS layer raise; a broken answer can be a ValueError.
 _FAILURES = (HTTPError, HTTPException, OSError, ValueError)
 
+
+# An iteration of the event loop begins no further piece of work, of a millisecond at most, after so many seconds; but
+# nobody gives way more often than so many times.
+_HELD_UP = 0.003
+_GIVEN_WAY = 20
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -63,6 +74,7 @@ class Connections:
     def __init__(self, scheme: str, host: str, port: int, ca_certificates: str | None = None) -> None:
         self._scheme, self._host, self._port = scheme, host, port
         self._trust = trust_store(ca_certificates) if scheme == "https" else None
+        self._connecting = threading.BoundedSemaphore(_CONNECTING)
         self._kept: deque[tuple[float, HTTPConnection]] = deque()
         self._distrusted_until = 0.0
         self._addresses: list[str] = []
@@ -89,7 +101,10 @@ class Connections:
                 if connection is None:
                     connection = self._new(timeout)
                 headers = {"Host": self._named, **headers}
+                _give_way()
                 connection.request("POST", path, body=body, headers=headers, preload_content=False)
+                wait_for_read(connection.sock, timeout)
+                _give_way()
                 response = connection.getresponse()
                 answered = True
                 content = _read_within(response, deadline)
@@ -112,7 +127,9 @@ class Connections:
         for address in addresses:
             connection = self._unconnected(address, timeout)
             try:
-                connection.connect()
+                with self._connecting:
+                    _give_way()
+                    connection.connect()
                 return connection
             except BaseException as failure:
                 connection.close()
@@ -157,18 +174,13 @@ class Connections:
         if len(self._kept) > _KEPT:
             self._kept.popleft()[1].close()
         if len(self._kept) == 1:
-            self._close_later()
-
-    def _close_later(self) -> None:
-        timer = threading.Timer(KEPT_FOR, self._close_old)
-        timer.daemon = True
-        timer.start()
+            later(KEPT_FOR, self._close_old)
 
     def _close_old(self) -> None:
         while self._kept and time.monotonic() - self._kept[0][0] >= KEPT_FOR:
             self._kept.popleft()[1].close()
         if self._kept:
-            self._close_later()
+            later(KEPT_FOR, self._close_old)
 
     def _said(self, failure: BaseException) -> str:
         """What went wrong. The messages of most exceptions are left out: some quote the request."""
@@ -204,6 +216,20 @@ def connections_to(base_url: str, ca_certificates: str | None = None) -> Connect
 def path_of(base_url: str) -> str:
     """The path of an address, without a slash at its end; empty where it has none."""
     return urlsplit(base_url).path.rstrip("/")
+
+
+def _give_way() -> None:
+    """Let others run first, where the event loop has carried on for a while without looking for what is new.
+
+    Answers that have come together would else be read one after the other, for as long as that takes.
+    """
+    if not is_module_patched("socket"):
+        return
+    loop = gevent.get_hub().loop
+    for _ in range(_GIVEN_WAY):
+        if time.time() - loop.now() < _HELD_UP:
+            return
+        gevent.sleep(0)
 
 
 def _read_within(response: BaseHTTPResponse, deadline: float) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from .timer import later
 
 
 class Line:
@@ -16,11 +18,12 @@ class Line:
         self,
         width: Callable[[], int],
         look_again: Callable[[], float],
-        clock: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], None] = later,
     ) -> None:
         self._width = width
         self._look_again = look_again
-        self._clock = clock
+        self._later = later
+        self._looking = False
         self._lock = threading.Lock()
         self._inside = 0
         self._waiting: deque[threading.Event] = deque()
@@ -40,14 +43,7 @@ class Line:
         with self._lock:
             self._waiting.append(turn)
             self._admit()
-        end = self._clock() + seconds
-        while not turn.is_set():
-            left = end - self._clock()
-            if left <= 0 or turn.wait(min(left, max(self._look_again(), 0.01))):
-                break
-            with self._lock:
-                self._admit()
-        return turn.is_set()
+        return turn.wait(seconds)
 
     def _leave(self, turn: threading.Event) -> None:
         with self._lock:
@@ -61,3 +57,12 @@ class Line:
         while self._waiting and self._inside < self._width():
             self._inside += 1
             self._waiting.popleft().set()
+        # One for all: everybody with an alarm of his own, a thousand would wake to look at the same door.
+        if self._waiting and not self._looking and (seconds := self._look_again()) < math.inf:
+            self._looking = True
+            self._later(max(seconds, 0.01), self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._looking = False
+            self._admit()

@@ -42,7 +42,7 @@ class MerchantSession:
         self.api = api or MerchantApi(account)
         self.tokens = tokens or AccessTokens(account, clock, start)
         self._clock = clock
-        self._line = line or line_of(self.tokens, clock)
+        self._line = line or line_of(self.tokens)
 
     def token(self) -> str:
         """An access token that is good by all we know. Raises LoginRefused, Unreachable."""
@@ -74,10 +74,10 @@ class MerchantSession:
         return answer, wait
 
 
-def line_of(tokens: AccessTokens, clock: Callable[[], float] = time.monotonic) -> Line:
+def line_of(tokens: AccessTokens) -> Line:
     """The line in which the orders of a user wait to be submitted again."""
 
     def trial() -> float:
         return tokens.trial_seconds(tokens.account.timeout * _FIRST_SHARE)
 
-    return Line(width=lambda: 1 if trial() else _AT_ONCE, look_again=lambda: trial() or math.inf, clock=clock)
+    return Line(width=lambda: 1 if trial() else _AT_ONCE, look_again=lambda: trial() or math.inf)

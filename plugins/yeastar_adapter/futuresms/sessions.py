@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from .line import Line
 from .merchant import Account, MerchantApi, Unreachable
 from .session import MerchantSession, line_of
+from .timer import later
 from .tokens import AccessTokens, Api
 
 log = logging.getLogger(__name__)
@@ -33,18 +34,12 @@ class _Shared:
     """How often nobody was left: a grace that has begun earlier is over."""
 
 
-def _later(seconds: float, work: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, work)
-    timer.daemon = True
-    timer.start()
-
-
 class Sessions:
     """The sessions by address, user name and password; with another time limit it is the same session."""
 
     def __init__(
         self,
-        later: Callable[[float, Callable[[], None]], None] = _later,
+        later: Callable[[float, Callable[[], None]], None] = later,
         api: Callable[[Account], Api] = MerchantApi,
     ) -> None:
         self._later = later

@@ -74,6 +74,22 @@ def test_those_who_wait_come_in_when_there_is_suddenly_more_room() -> None:
         visitor.leave.set()
 
 
+def test_one_looks_again_for_all_who_wait() -> None:
+    width, alarms = 1, list[Callable[[], None]]()
+    line = Line(lambda: width, lambda: 5.0, lambda seconds, look: alarms.append(look))
+    visitors = [Visitor(line) for _ in range(5)]
+    until(lambda: len(line._waiting) == 4)
+    assert len(alarms) == 1
+    alarms.pop()()
+    assert len(alarms) == 1, "still no room: it is looked again"
+    width = 5
+    alarms.pop()()
+    assert all(visitor.inside.wait(20) for visitor in visitors)
+    assert not alarms
+    for visitor in visitors:
+        visitor.leave.set()
+
+
 def test_a_place_is_free_again_whatever_happened_in_it() -> None:
     line = Line(lambda: 1, lambda: math.inf)
     for _ in range(3):

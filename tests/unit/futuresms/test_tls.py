@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -263,6 +264,54 @@ def test_an_order_after_a_connection_was_closed_without_a_word_has_its_own(
     before = server.connections
     assert [post(way, idle=1) for _ in range(3)] == [200] * 3
     assert server.connections == before + 3
+
+
+def test_few_connections_are_made_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storm's handshakes all at once would keep everybody else waiting."""
+    connecting, most, all_in = 0, 0, threading.Event()
+    connect = HTTPConnection.connect
+
+    def counted(self: HTTPConnection) -> None:
+        nonlocal connecting, most
+        connecting += 1
+        most = max(most, connecting)
+        if connecting == 8:
+            all_in.set()
+        assert all_in.wait(20)
+        connect(self)
+        connecting -= 1
+
+    monkeypatch.setattr(HTTPConnection, "connect", counted)
+    way = connections_to(server.url)
+    with ThreadPoolExecutor(20) as storm:
+        assert list(storm.map(lambda _: post(way, idle=0), range(20))) == [200] * 20
+    assert most == 8
+
+
+GIVING_WAY = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, time
+from yeastar_adapter.futuresms.connections import _give_way
+turns = 0
+def somebody_else():
+    global turns
+    while True:
+        gevent.sleep(0.001)
+        turns += 1
+def answer():
+    _give_way()
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < 0.001:
+        pass
+gevent.spawn(somebody_else)
+gevent.joinall([gevent.spawn(answer) for _ in range(100)])
+print(turns)
+"""
+
+
+def test_answers_that_come_together_leave_turns_to_others(run_python: Callable[..., str]) -> None:
+    assert int(run_python(GIVING_WAY)) >= 10
 
 
 def test_connections_that_nobody_uses_are_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
