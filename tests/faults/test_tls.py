@@ -249,12 +249,12 @@ def test_a_redis_that_is_not_trusted_counts_as_away_until_it_is(
     with load.running():
         load.wait_for(10)
         wrong(site, "redis", tmp_path)
-        wait_until(lambda: " is away (" in site.log(), 30, "a line about Redis")
+        wait_until(lambda: " is unavailable (" in site.log(), 30, "a line about Redis")
         load.wait_for(10)
         site.show("redis")
         wait_until(lambda: " is back after " in site.log(), 30, "Redis again")
     assert load.statuses.keys() == {200}
-    assert f"Redis 127.0.0.1:{site.to_redis.port} is away (" in site.log()
+    assert f"Redis 127.0.0.1:{site.to_redis.port} is unavailable (" in site.log()
     assert "certificate verify failed" in site.log()
     load.verdict()
 
@@ -283,7 +283,7 @@ def test_a_handshake_with_redis_that_stalls_costs_no_message(site: Site) -> None
         load.wait_for(10)
         site.to_redis.hold()
         site.to_redis.cut()
-        wait_until(lambda: " is away (" in site.log(), 30, "a line about Redis")
+        wait_until(lambda: " is unavailable (" in site.log(), 30, "a line about Redis")
         load.wait_for(10)
         site.to_redis.release()
         wait_until(lambda: " is back after " in site.log(), 30, "Redis again")
@@ -298,7 +298,7 @@ def test_a_redis_with_another_good_certificate_is_asked_on_and_nobody_notices(si
             site.show("redis")
             load.wait_for(15)
     assert load.statuses.keys() == {200}
-    assert " is away (" not in site.log()
+    assert " is unavailable (" not in site.log()
     load.verdict()
 
 
@@ -307,7 +307,7 @@ def test_a_redis_that_is_started_again_under_load_costs_no_message(site: Site) -
     with load.running():
         load.wait_for(10)
         site.redis.kill()
-        wait_until(lambda: " is away (" in site.log(), 30, "a line about Redis")
+        wait_until(lambda: " is unavailable (" in site.log(), 30, "a line about Redis")
         site.redis.start()
         wait_until(lambda: " is back after " in site.log(), 30, "Redis again")
         load.wait_for(10)
