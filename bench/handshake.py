@@ -1,7 +1,8 @@
 """What does a TLS handshake with FutureSMS or Redis cost the plugin server, on whose one thread all are served?
 
-`python -m bench.handshake` makes connections as the adapter does, to servers with a chain of three certificates. It
-fails where one takes more than 5 ms of CPU.
+`python -m bench.handshake` makes connections as the adapter does, to servers with a chain of three certificates. While
+a handshake waits for the server, others are served: the longest piece of it, between two waits, is how long they may be
+held up. The benchmark fails where one handshake in a hundred has a piece of more than 5 ms of CPU.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import socket
 import statistics
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from time import thread_time
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import greenlet  # noqa: E402
 import trustme  # noqa: E402
 from yeastar_adapter.trust import remember_session, trust_store  # noqa: E402
 
@@ -30,16 +33,43 @@ MOST = 0.005
 REQUEST = b"GET /api/v1/auth/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
-def handshakes(url: str, ca_certificates: str, times: int, *, resumed: bool) -> list[float]:
-    """Seconds of CPU for each of so many handshakes; `resumed`: with the session of the connection before."""
+@dataclass(frozen=True)
+class Handshake:
+    """Seconds of CPU."""
+
+    whole: float
+    longest_piece: float
+
+
+class Pieces:
+    """Measures what runs between one switch of greenlets and the next."""
+
+    def __enter__(self) -> list[float]:
+        self._pieces: list[float] = []
+        self._since = thread_time()
+        greenlet.settrace(self._switched)
+        return self._pieces
+
+    def __exit__(self, *_: object) -> None:
+        greenlet.settrace(None)
+        self._switched()
+
+    def _switched(self, *_: object) -> None:
+        now = thread_time()
+        self._pieces.append(now - self._since)
+        self._since = now
+
+
+def handshakes(url: str, ca_certificates: str, times: int, *, resumed: bool) -> list[Handshake]:
+    """Make so many; `resumed`: with the session of the connection before."""
     address = urlsplit(url)
     context = trust_store(ca_certificates).context()
     found = []
     for number in range(times + resumed):
         with socket.create_connection((address.hostname, address.port)) as plain:
-            begun = thread_time()
-            with context.wrap_socket(plain, server_hostname=address.hostname) as secured:
-                taken = thread_time() - begun
+            with Pieces() as pieces:
+                secured = context.wrap_socket(plain, server_hostname=address.hostname)
+            with secured:
                 secured.sendall(REQUEST)
                 while secured.recv(65536):
                     pass
@@ -48,7 +78,7 @@ def handshakes(url: str, ca_certificates: str, times: int, *, resumed: bool) -> 
                 if secured.session_reused is not (resumed and number > 0):
                     raise RuntimeError("the server does not resume sessions, or resumes them unasked")
         if number or not resumed:
-            found.append(taken)
+            found.append(Handshake(sum(pieces), max(pieces)))
     return found
 
 
@@ -56,9 +86,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.handshake", description=__doc__)
     parser.add_argument("--times", type=int, default=300)
     options = parser.parse_args()
-    worst = 0.0
-    print("| server's key | handshake | CPU ms, median | at most |")
-    print("| --- | --- | ---: | ---: |")
+    longest = 0.0
+    print("| server's key | handshake | CPU, ms | 99th percentile | longest piece, ms | 99th percentile |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
     for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA):
         with tempfile.TemporaryDirectory() as directory:
             files = Path(directory)
@@ -66,13 +96,17 @@ def main() -> int:
             with tls_stub(files / "chain.pem", files / "key.pem") as (_, url):
                 for resumed in (False, True):
                     taken = handshakes(url, str(files / "ca.pem"), options.times, resumed=resumed)
-                    worst = max(worst, *taken)
-                    print(
-                        f"| {kind.name} | {'resumed' if resumed else 'whole'} "
-                        f"| {statistics.median(taken) * 1000:.2f} | {max(taken) * 1000:.2f} |",
-                        flush=True,
-                    )
-    return 0 if worst <= MOST else 1
+                    whole = [one.whole * 1000 for one in taken]
+                    piece = [one.longest_piece * 1000 for one in taken]
+                    longest = max(longest, _99th(piece) / 1000)
+                    cells = [statistics.median(whole), _99th(whole), statistics.median(piece), _99th(piece)]
+                    numbers = " | ".join(f"{cell:.1f}" for cell in cells)
+                    print(f"| {kind.name} | {'resumed' if resumed else 'whole'} | {numbers} |", flush=True)
+    return 0 if longest <= MOST else 1
+
+
+def _99th(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
 
 
 def _write_chain(kind: trustme.KeyType, files: Path) -> None:
