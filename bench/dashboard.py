@@ -39,6 +39,7 @@ from .grafana import Variables, panels, read
 from .prometheus import Prometheus, QueryError
 
 SCRAPE_SECONDS = 5.0
+REPORTS = "/api/v1/integration/yeastar/sms/reports/"
 PROMETHEUS_PLUGIN = {
     "name": "prometheus",
     "config": {"per_consumer": True, "status_code_metrics": True, "latency_metrics": True},
@@ -73,12 +74,18 @@ CALLERS = (
 )
 
 
+# By the last digit of the recipient.
+UNREACHED = {"1": "UNDELIV", "2": "EXPIRED", "3": "REJECTD"}
+
 LOAD = sum(caller.rate * (caller.ends - caller.begins) for caller in CALLERS)
 """Requests a second, on average."""
 
 
-def configuration(stub_url: str, redis: dict[str, Any], listen: str) -> KongYml:
-    """kong.yml with the callers' consumers: hooli-baguio may send one a second, stark-makati is switched off."""
+def configuration(stub_url: str, redis: dict[str, Any], listen: str, public_url: str) -> KongYml:
+    """kong.yml with the callers' consumers: hooli-baguio may send one a second, stark-makati is disabled.
+
+    FutureSMS sends its delivery reports to `public_url`.
+    """
     kong_yml = KongYml.read()
     kong_yml.use_upstream(stub_url)
     kong_yml.service["read_timeout"] = 2000
@@ -91,6 +98,10 @@ def configuration(stub_url: str, redis: dict[str, Any], listen: str) -> KongYml:
     kong_yml.entry("hooli-baguio")["rate_limit"] = {"second": 1}
     kong_yml.entry("stark-makati")["enabled"] = False
     kong_yml.config["metrics"] = {"listen": listen}
+    secret = "bench-secret-0123456789abcdefghij"
+    kong_yml.config["delivery_reports"] = {"enabled": True, "public_url": public_url, "secret": secret}
+    route = {**kong_yml.service["routes"][0], "name": "yeastar-reports", "paths": [f"~{REPORTS}"]}
+    kong_yml.service["routes"].append(route)
     kong_yml["plugins"] = [PROMETHEUS_PLUGIN]
     return kong_yml
 
@@ -104,7 +115,12 @@ class Run:
         self.redis = RedisServer(directory)
         stack.callback(self.redis.stop)
         self.listen = f"127.0.0.1:{_free_port()}"
-        self.kong_yml = configuration(self.stub.url, self.redis.settings(), self.listen)
+        # Over plain HTTP, on this machine.
+        self.stub.report(https_only=False, allow_private=True, statuses={})
+        redis = self.redis.settings()
+        self.kong_yml = configuration(
+            self.stub.url, redis, self.listen, options.proxy_url or "http://127.0.0.1:9"
+        )
         probe = f"{self.stub.url}/__stub__/status"
         if options.proxy_url:
             self.gateway = Gateway(options.proxy_url, options.admin_url, probe)
@@ -113,6 +129,8 @@ class Run:
             embedded = EmbeddedGateway(directory, self.kong_yml, probe_url=probe)
             stack.callback(embedded.stop)
             self.gateway, self.kong_metrics = embedded, f"{embedded.admin_url}/metrics"
+            # Its port is known now, and reports can find it.
+            self.kong_yml = configuration(self.stub.url, redis, self.listen, embedded.proxy_url)
         self.gateway.load(self.kong_yml)
 
     @property
@@ -128,8 +146,10 @@ class Run:
             (0.31, "FutureSMS is well", stub.behave_well),
             (0.38, "FutureSMS takes 900 ms", lambda: stub.behave(path=SENDS, delay_ms=900, times=None)),
             (0.45, "FutureSMS is well", stub.behave_well),
+            (0.47, "a third of the recipients cannot be reached", lambda: stub.report(statuses=UNREACHED)),
             (0.51, "FutureSMS hangs up", lambda: stub.behave(path=SENDS, drop_connection=True, times=None)),
             (0.56, "FutureSMS is well", stub.behave_well),
+            (0.60, "all recipients can be reached", lambda: stub.report(statuses={})),
             (0.62, "Redis is killed", self.redis.kill),
             (0.66, "and no request may go uncounted (fault_tolerant: false)", lambda: self._tolerate(False)),
             (0.70, "Redis is there again", self.redis.start),
