@@ -64,7 +64,8 @@ dist: $(VENV)/.ready ## wheel and sdist into dist/, tried in a fresh virtual env
 COMPOSE ?= docker compose
 # What the containers mount is read by other users than the one who cloned, whatever his umask.
 up: ## the real Kong, with Docker: docker-compose.yml
-	@chmod a+x . && chmod -R a+rX "$(KONG_YML)" observability
+	@chmod a+x . && chmod a+rx secrets && chmod -R a+rX "$(KONG_YML)" observability
+	@[ ! -O .env ] || chmod go= .env
 	$(COMPOSE) build
 	@# Before anything starts, and before anything that runs is replaced.
 	$(COMPOSE) run --rm --no-deps -T check
@@ -88,7 +89,15 @@ e2e: $(VENV)/.ready ## the acceptance suite against a gateway that runs: `make u
 		--proxy-url "$(PROXY_URL)" --admin-url "$(ADMIN_URL)" --stub-url "$(STUB_URL)" \
 		--reports-url "$(REPORTS_URL)"
 
-.PHONY: containers
+.PHONY: containers digests
+# What the tags mean today, for .env: the same bytes tomorrow. `make digests >> .env`; again for an update.
+ENGINE_IMAGES := KONG_IMAGE=kong:3.9 PYTHON_IMAGE=python:3.12-slim REDIS_IMAGE=redis:7.2-alpine PROMETHEUS_IMAGE=prom/prometheus:v3.5.0 ALERTMANAGER_IMAGE=prom/alertmanager:v0.28.1 GRAFANA_IMAGE=grafana/grafana:12.1.0 POSTGRES_IMAGE=postgres:16-alpine
+digests: ## the base images by digest, from their registry, as lines for .env
+	@set -e; for image in $(ENGINE_IMAGES); do \
+		$(ENGINE) pull --quiet "$${image#*=}" >/dev/null; \
+		echo "$${image%%=*}=$$($(ENGINE) image inspect --format '{{index .RepoDigests 0}}' "$${image#*=}")"; \
+	done
+
 ENGINE ?= docker
 containers: $(VENV)/.ready ## image and compose file on an engine (ENGINE=podman), with faults and traffic; half an hour
 	@$(bin)/python -m tests.packaging.containers --engine $(ENGINE)

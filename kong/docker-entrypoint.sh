@@ -1,13 +1,23 @@
 #!/bin/sh
 # Kong's vault `env` reads environment variables and nothing else. This lets secrets come as files, which neither
 # `docker inspect` nor the definition of a pod shows: the file /run/secrets/futuresms-password becomes the variable
-# FUTURESMS_PASSWORD. A variable that is set already is left alone.
+# FUTURESMS_PASSWORD. A variable that is set already is left alone; one that would be set from a file that cannot be read
+# ends the start (UNREADABLE_SECRETS=allowed: is said).
 #
 # Before a gateway with a configuration file starts, `yeastarctl config check` says what is wrong with the file; one that
 # Kong would refuse, that is open, or that serves nobody does not start (CONFIG_CHECK=off: it is not asked).
 set -eu
 
-for file in "${SECRETS_DIRECTORY:-/run/secrets}"/*; do
+unreadable() {
+  echo "secret $1 cannot be read by user $(id -u)" >&2
+  [ "${UNREADABLE_SECRETS:-}" = allowed ] || exit 1
+}
+
+directory=${SECRETS_DIRECTORY:-/run/secrets}
+if [ -d "$directory" ] && { [ ! -r "$directory" ] || [ ! -x "$directory" ]; }; then
+  unreadable "directory $directory"
+fi
+for file in "$directory"/*; do
   [ -f "$file" ] || continue
   name=$(printf %s "${file##*/}" | tr 'a-z-' 'A-Z_')
   case $name in
@@ -15,11 +25,8 @@ for file in "${SECRETS_DIRECTORY:-/run/secrets}"/*; do
   esac
   eval "present=\${$name:-}"
   [ -z "$present" ] || continue
-  if [ -r "$file" ]; then
-    export "$name=$(cat "$file")"
-  else
-    echo "secret $file cannot be read by user $(id -u): $name is not set from it" >&2
-  fi
+  [ -r "$file" ] || unreadable "$file"
+  [ ! -r "$file" ] || export "$name=$(cat "$file")"
 done
 
 file=${KONG_DECLARATIVE_CONFIG:-}

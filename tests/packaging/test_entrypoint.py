@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,30 @@ def test_directories_and_an_absent_directory_do_not_matter(secrets: Path) -> Non
     assert environment_after(secrets, "kong")[1] == ["kong"]
     secrets.rmdir()
     assert environment_after(secrets, "sh", "-c", "a b")[1] == ["sh", "-c", "a b"]
+
+
+@pytest.mark.parametrize("locked", ["secrets", "secrets/futuresms-password"])
+def test_what_cannot_be_read_is_said(locked: str) -> None:
+    nobody = 65534 if os.getuid() == 0 else os.getuid()
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        (root / "secrets").mkdir(mode=0o755)
+        (root / "secrets/futuresms-password").write_text("secret")
+        (root / locked).chmod(0)
+        given = {
+            "PATH": os.environ["PATH"],
+            "SECRETS_DIRECTORY": str(root / "secrets"),
+            "NEXT_ENTRYPOINT": "env",
+        }
+        script = shutil.copy(SCRIPT, root)
+        for how, status in (("", 1), ("allowed", 0)):
+            given["UNREADABLE_SECRETS"] = how
+            done = subprocess.run(
+                [script], env=given, capture_output=True, text=True, check=False, user=nobody, cwd="/"
+            )
+            [line] = done.stderr.splitlines()
+            assert f"cannot be read by user {nobody}" in line
+            assert done.returncode == status
+            assert "FUTURESMS_PASSWORD" not in done.stdout
+        (root / locked).chmod(0o700)

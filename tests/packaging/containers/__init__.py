@@ -4,4 +4,5 @@ Everything happens in a copy of the checkout, under a project name, image tags a
 nothing that runs; at the end all of it is removed. `--engine podman` speaks to Podman's socket with the same commands.
 """
 
+from . import alerts as alerts
 from .runs import RUNS as RUNS
