@@ -109,6 +109,7 @@ bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, some minutes; writ
 soak: $(VENV)/.ready ## an hour: 100 000 requests cut off, 100 000 cases of anything, 15 minutes of load and faults
 	@$(bin)/python -m bench.soak
 	@FUZZ=long $(bin)/python -m pytest -p no:logging tests/fuzz tests/faults/test_raising.py
+	@FUZZ=long $(bin)/python -m pytest -n $(WORKERS) --timeout 3600 tests/unit tests/limits/test_redis.py
 	@$(bin)/python -m pytest -m soak -s tests/faults
 
 .PHONY: mutants

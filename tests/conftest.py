@@ -199,7 +199,7 @@ def _running(
     gateway = EmbeddedGateway(tmp_path_factory.mktemp("gateway"), _base_kong_yml, probe_url=probe_url)
     yield gateway
     status = gateway.stop()
-    _assert_discreet(gateway, secrets)
+    assert_discreet(gateway, secrets)
     assert status == 0, f"the gateway ended with status {status}:\n{gateway.log()[-3000:]}"
 
 
@@ -236,7 +236,7 @@ def start_gateway(
             started += 1
             options.setdefault("probe_url", f"{_addresses['upstream']}/__stub__/status")
             gateway = EmbeddedGateway(tmp_path / f"gateway-{started}", configuration, **options)
-            stack.callback(_assert_discreet, gateway, secrets)
+            stack.callback(assert_discreet, gateway, secrets)
             stack.callback(gateway.stop)
             return gateway
 
@@ -259,6 +259,7 @@ def pbx_at(journal: Journal, secrets: Secrets) -> Callable[..., Pbx]:
     return at
 
 
-def _assert_discreet(gateway: EmbeddedGateway, secrets: Secrets) -> None:
+def assert_discreet(gateway: EmbeddedGateway, secrets: Secrets) -> None:
+    """Its log has none of what no log may have."""
     found = secrets.found_in(gateway.log_ever())
     assert not found, "secrets in the log of gateway and plugin server:\n" + "\n".join(found)

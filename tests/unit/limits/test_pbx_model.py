@@ -11,6 +11,8 @@ from yeastar_adapter.limits import RateLimits
 from yeastar_adapter.limits.local import LocalLimiter
 from yeastar_adapter.limits.window import RateLimitResult
 
+from tests.fuzz.cases import LONG
+
 SECOND = 1_000_000
 START = 1_760_000_000 * SECOND
 MAX_WAIT = 1.0
@@ -59,7 +61,7 @@ def jittered(sent: list[int], jitter: int, seed: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("limits", "rate"), AGREEING)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=1000 if LONG else 6)
 @given(jitter=st.integers(0, 900_000), seed=st.integers(0, 1000))
 def test_evenly_spaced_messages_all_pass(limits: RateLimits, rate: float, jitter: int, seed: int) -> None:
     results = Gateway().receive(jittered(evenly(1500, rate), jitter, seed), limits)
@@ -69,7 +71,7 @@ def test_evenly_spaced_messages_all_pass(limits: RateLimits, rate: float, jitter
 
 
 @pytest.mark.parametrize("limits", [limits for limits, _ in AGREEING])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=1000 if LONG else 6)
 @given(jitter=st.integers(0, 900_000), seed=st.integers(0, 1000))
 def test_all_messages_at_the_start_of_each_window_pass(limits: RateLimits, jitter: int, seed: int) -> None:
     limit, seconds = limits.windows[0]

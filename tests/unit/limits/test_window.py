@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from yeastar_adapter.limits.window import LONGEST_WAIT, RECORDS, Window, admit
 
@@ -227,7 +227,6 @@ def test_a_changed_limit_applies_to_what_was_counted_before(data: st.DataObject,
 
 
 @given(st.data(), lengths, st.lists(st.integers(1, 5 * RECORDS), min_size=2, max_size=8))
-@settings(max_examples=50)
 def test_limits_that_change_between_low_and_high_leave_the_state_bounded_and_in_order(
     data: st.DataObject, seconds: int, changing: list[int]
 ) -> None:
