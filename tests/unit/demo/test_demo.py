@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from kong.embedded.child import Child
+from kong.embedded.demo import main
 from tests.harness.gateway import wait_until
 from tests.harness.stub import ROOT
 
@@ -71,6 +72,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
                 process.kill()
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One for all tests that only use it."""
+    demo = Demo(tmp_path_factory.mktemp("demo"))
+    yield demo
+    assert demo.stop(20) == 0
+
+
 def curl(words: list[str]) -> requests.Response:
     """What curl would do with these words."""
     [url] = [word for word in words if word.startswith("http")]
@@ -82,12 +91,11 @@ def curl(words: list[str]) -> requests.Response:
     )
 
 
-def test_its_curl_lines_do_what_it_says(start):
-    demo = start()
+def test_its_curl_lines_do_what_it_says(demo):
     verify, send, orders, wrong, off = demo.examples()
     assert curl(verify).json() == {"data": {"status": "ok"}}
     order_id = curl(send).json()["data"]["id"]
-    [order] = curl(orders).json()
+    *_, order = curl(orders).json()
     assert order["order_id"] == order_id
     assert (order["phone_number"], order["var"]) == ("+639171234567", "Your table is ready")
     assert (order["sender_id"], order["template_id"]) == ("SID-1001", "TPL1001")
@@ -96,8 +104,8 @@ def test_its_curl_lines_do_what_it_says(start):
     assert (curl(off).status_code, curl(off).json()["errors"][0]["code"]) == (403, "10005")
 
 
-def test_its_last_line_does_the_same_over_https(start):
-    [line] = [line for line in start().output().splitlines() if "YEASTARCTL_KEY=" in line]
+def test_its_last_line_does_the_same_over_https(demo):
+    [line] = [line for line in demo.output().splitlines() if "YEASTARCTL_KEY=" in line]
     ended = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     untrusted = re.sub(r" --ca \S+", "", line)
@@ -106,16 +114,16 @@ def test_its_last_line_does_the_same_over_https(start):
     assert "certificate" in ended.stdout + ended.stderr
 
 
-def test_it_says_what_it_uses_instead_of_what_the_file_says(start):
-    said = start().output()
+def test_it_says_what_it_uses_instead_of_what_the_file_says(demo):
+    said = demo.output()
     assert "http://futuresms:8080 → http://127.0.0.1:" in said
     assert "redis:6379 → 127.0.0.1:" in said
     assert "FUTURESMS_USERNAME" in said
     assert "stub-password" not in said
 
 
-def test_its_first_line_is_not_about_what_is_right(start):
-    first = start().output().strip().splitlines()[0]
+def test_its_first_line_is_not_about_what_is_right(demo):
+    first = demo.output().strip().splitlines()[0]
     assert first.startswith("Serving kong.yml")
 
 
@@ -128,9 +136,9 @@ def test_the_curl_lines_for_an_example_have_a_key_that_works(start, name):
     assert curl(send).status_code == 200
 
 
-def test_a_posted_configuration_keeps_the_addresses_of_the_demo(start):
-    demo = start()
+def test_a_posted_configuration_keeps_the_addresses_of_the_demo(demo):
     _verify, send, orders, *_ = demo.examples()
+    before = len(curl(orders).json())
     admin = re.search(r"Admin API (\S+)", demo.output())[1]
     posted = requests.post(
         f"{admin}/config",
@@ -140,7 +148,7 @@ def test_a_posted_configuration_keeps_the_addresses_of_the_demo(start):
     )
     assert posted.status_code == 201
     assert curl(send).status_code == 200
-    assert len(curl(orders).json()) == 1
+    assert len(curl(orders).json()) == before + 1
 
 
 def test_a_changed_file_is_loaded_and_a_broken_one_is_not(start, tmp_path):
@@ -187,25 +195,31 @@ def test_it_ends_when_a_part_of_it_ends(start):
     demo.assert_nothing_is_left()
 
 
-def refused(**changes: str) -> str:
-    """The one line that a demo ends with that cannot start."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "kong.embedded.demo"],
-        cwd=ROOT,
-        env=environment(**changes),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    [line] = ended.stderr.splitlines()
-    return line
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Refused]:
+    """`refused(PROXY_PORT="…")`: the one line that a demo ends with that cannot start; in this process."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in signals]
+
+    def refused(**changes: str) -> str:
+        monkeypatch.setattr(os, "environ", environment(**changes))
+        monkeypatch.chdir(ROOT)
+        assert main([]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        [line] = said.err.splitlines()
+        return line
+
+    yield refused
+    for number, handler in zip(signals, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("variable", ["PROXY_PORT", "PROXY_SSL_PORT", "ADMIN_PORT", "STUB_PORT"])
-def test_a_taken_port_is_told_with_the_variable_that_changes_it(variable):
+def test_a_taken_port_is_told_with_the_variable_that_changes_it(refused, variable):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -221,18 +235,28 @@ def test_all_taken_ports_are_told_at_once():
             taken.bind(("127.0.0.1", 0))
             taken.listen()
         ports = [str(taken.getsockname()[1]) for taken in (one, other)]
-        told = refused(PROXY_PORT=ports[0], STUB_PORT=ports[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "kong.embedded.demo"],
+            cwd=ROOT,
+            env=environment(PROXY_PORT=ports[0], STUB_PORT=ports[1]),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    [told] = ended.stderr.splitlines()
     assert all(f"port {port} " in told for port in ports)
     assert "PROXY_PORT=" in told
     assert "STUB_PORT=" in told
     assert "ADMIN_PORT" not in told
 
 
-def test_a_port_that_is_none_is_refused():
+def test_a_port_that_is_none_is_refused(refused):
     assert "PROXY_PORT" in refused(PROXY_PORT="eighty")
 
 
-def test_a_missing_file_is_told():
+def test_a_missing_file_is_told(refused):
     assert "absent.yml" in refused(KONG_YML="absent.yml")
 
 
@@ -244,7 +268,7 @@ def broken(tmp_path: Path, before: str, after: str) -> str:
     return str(path)
 
 
-def test_a_missing_variable_is_told_with_its_field(tmp_path):
+def test_a_missing_variable_is_told_with_its_field(refused, tmp_path):
     told = refused(KONG_YML=broken(tmp_path, "sender_id: SID-1001", 'sender_id: "{vault://env/my-sender}"'))
     assert "MY_SENDER" in told
     assert "sender_id" in told
@@ -260,14 +284,14 @@ def test_a_missing_variable_is_told_with_its_field(tmp_path):
         ("url: http://futuresms:8080", "url: [", "not YAML"),
     ],
 )
-def test_a_broken_file_is_told_with_the_field_and_the_file(tmp_path, before, after, named):
+def test_a_broken_file_is_told_with_the_field_and_the_file(refused, tmp_path, before, after, named):
     path = broken(tmp_path, before, after)
     told = refused(KONG_YML=path)
     assert named in told
     assert path in told
 
 
-def test_a_file_of_deck_is_told_with_the_command_that_says_more():
+def test_a_file_of_deck_is_told_with_the_command_that_says_more(refused):
     told = refused(KONG_YML="examples/deck/kong.yml")
     assert "_info" in told
     assert "yeastarctl config check examples/deck/kong.yml" in told
