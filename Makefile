@@ -103,7 +103,11 @@ containers: $(VENV)/.ready ## image and compose file on an engine (ENGINE=podman
 	@$(bin)/python -m tests.packaging.containers --engine $(ENGINE)
 
 .PHONY: bench soak
-bench: $(VENV)/.ready ## the plugin server beside kong-pdk's, some minutes; writes docs/benchmarks.md and its plot
+$(VENV)/.bench: $(VENV)/.ready
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@
+
+bench: $(VENV)/.bench ## the plugin server beside kong-pdk's, some minutes; writes docs/benchmarks.md and its plot
 	@$(bin)/python -m bench --write
 
 soak: $(VENV)/.ready ## an hour: 100 000 requests cut off, 100 000 cases of anything, 15 minutes of load and faults

@@ -1,4 +1,7 @@
-"""`python -m bench`: compare, take apart, and with `--write` put it into docs/benchmarks.md (`make bench`)."""
+"""`python -m bench`: compare, take apart, and with `--write` put it into docs/benchmarks.md (`make bench`).
+
+`--quick` goes through all of it in less than a minute, to see that it works: its numbers mean nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from . import report
@@ -25,8 +29,15 @@ def main() -> int:
         default=120,
         help="seconds that may be spent waiting for the machine to be quiet, and on measurements that were disturbed",
     )
-    parser.add_argument("--write", action="store_true", help="renew docs/benchmarks.md and its plot")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its plot")
+    parser.add_argument("--quick", action="store_true", help="one short round on a machine however busy")
     options = parser.parse_args()
+    if options.quick and options.write:
+        parser.error("--quick measures nothing that is worth writing down")
+    if options.quick:
+        options.rounds, options.seconds, options.patience = 1, 0.2, 0
+    if options.write and find_spec("matplotlib") is None:
+        parser.error("the plot needs matplotlib: pip install -e '.[bench]', as `make bench` does")
     patience = Patience(options.patience)
     print("kong-pdk's servers and ours, in turns", flush=True)
     servers = compare(options.rounds, options.seconds, patience, _say)

@@ -31,11 +31,13 @@ class Outcome:
 
 def machine() -> str:
     """The date, the processor and the versions that matter, in one sentence."""
-    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    cpus = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.+)$", cpus, re.MULTILINE)
+    virtual = " (virtual machine)" if re.search(r"^flags\s*:.*\bhypervisor\b", cpus, re.MULTILINE) else ""
     packages = ", ".join(f"{name} {version(name)}" for name in ("kong-pdk", "gevent", "greenlet", "msgpack"))
     return (
-        f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores of {model[1] if model else 'unknown'} "
-        f"(virtual machine, shared), Linux {platform.release().split('-')[0]}, "
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores of {model[1] if model else 'unknown'}"
+        f"{virtual}, Linux {platform.release().split('-')[0]}, "
         f"Python {platform.python_version()}, {packages}"
     )
 
