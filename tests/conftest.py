@@ -157,12 +157,12 @@ def stub(_stub: StubClient, secrets: Secrets) -> Iterator[StubClient]:
 def _addresses(
     pytestconfig: pytest.Config, _stub: StubClient, request: pytest.FixtureRequest
 ) -> dict[str, Any]:
-    """How the gateway reaches the stub (`upstream`) and Redis (`redis`, as `rate_limit.redis`)."""
+    """How the gateway reaches the stub (`upstream`, `ca_certificates`) and Redis (`redis`, as `rate_limit.redis`)."""
     admin_url = pytestconfig.getoption("--admin-url")
     found = found_addresses(admin_url) if admin_url else {}
     upstream = pytestconfig.getoption("--upstream-url") or found.get("upstream") or _stub.url
     redis = found.get("redis") or request.getfixturevalue("redis_server").settings()
-    return {"upstream": upstream, "redis": redis}
+    return {**found, "upstream": upstream, "redis": redis}
 
 
 @pytest.fixture(scope="session")
@@ -170,6 +170,8 @@ def _base_kong_yml(_addresses: dict[str, Any]) -> KongYml:
     kong_yml = KongYml.read()
     kong_yml.use_upstream(_addresses["upstream"])
     kong_yml.use_redis(_addresses["redis"])
+    if "ca_certificates" in _addresses:
+        kong_yml.config["merchant"]["ca_certificates"] = _addresses["ca_certificates"]
     kong_yml.resolve_vaults()
     kong_yml.limit()
     return kong_yml

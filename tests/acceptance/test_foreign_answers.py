@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -200,7 +201,13 @@ def raw(gateway: Gateway, *parts: bytes) -> bytes:
     """Send bytes as they are; what comes back until the gateway closes or 5 s are over."""
     address = urlsplit(gateway.proxy_url)
     received = b""
-    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(
+            socket.create_connection((address.hostname, address.port), timeout=5)
+        )
+        if address.scheme == "https":
+            tls = ssl.create_default_context()
+            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=address.hostname))
         for part in parts:
             connection.sendall(part)
         with contextlib.suppress(TimeoutError, ConnectionError):

@@ -16,7 +16,8 @@ from .kong_yml import PLUGIN
 
 
 def found_addresses(admin_url: str) -> dict[str, Any]:
-    """`upstream`: the address of the service that the plugin is on; `redis`: its `rate_limit.redis`.
+    """`upstream`: the address of the service that the plugin is on; `redis`: its `rate_limit.redis`;
+    `ca_certificates`: whom the adapter believes at FutureSMS, where that is not the system's bundle.
 
     Empty where the gateway has no such plugin yet. Inside a compose network the names differ from those outside,
     and only the gateway's own configuration has them.
@@ -34,6 +35,9 @@ def found_addresses(admin_url: str) -> dict[str, Any]:
         found: dict[str, Any] = {
             "upstream": f"{at['protocol']}://{at['host']}:{at['port']}{(at.get('path') or '').rstrip('/')}"
         }
+        trusted = (plugin["config"].get("merchant") or {}).get("ca_certificates")
+        if trusted:
+            found["ca_certificates"] = trusted
         redis = (plugin["config"].get("rate_limit") or {}).get("redis")
         if redis:
             found["redis"] = {name: value for name, value in redis.items() if value is not None}
