@@ -87,6 +87,7 @@ class Declared:
     consumers: list[Consumer] = field(default_factory=list)
     plugins: list[Plugin] = field(default_factory=list)
     vaults: list[Node] = field(default_factory=list)
+    certificates: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._instances: dict[str, dict[tuple[object, object, object], Plugin]] = {}
@@ -94,7 +95,7 @@ class Declared:
     @classmethod
     def of(cls, root: Node) -> Declared:
         """Read a configuration in Kong's declarative format. References that lead nowhere leave the plugin out."""
-        declared = cls(vaults=root.each("vaults"))
+        declared = cls(vaults=root.each("vaults"), certificates=root.each("certificates"))
         declared._read(root)
         for plugin in declared.plugins:
             if plugin.enabled and plugin.bound:

@@ -49,8 +49,11 @@ def check(declared: Declared) -> Iterator[Finding]:
     for method, path, consequence in _WAYS:
         if live and not any(leads(route.node, method, path) for route in live):
             yield _not_routed(live, method, path, consequence)
+    shows_certificates = bool(declared.certificates) or any(
+        plugin.name == "acme" and plugin.enabled for plugin in declared.plugins
+    )
     for route in served:
-        yield from _route(route)
+        yield from _route(route, shows_certificates)
     for service in dict.fromkeys(route.service for route in served if route.service):
         yield from _service(service)
 
@@ -140,7 +143,7 @@ def _not_routed(routes: list[Route], method: str, path: str, consequence: str) -
     )
 
 
-def _route(route: Route) -> Iterator[Finding]:
+def _route(route: Route, shows_certificates: bool) -> Iterator[Finding]:
     if not takes(route.node):
         return
     preserve = route.node.get("preserve_host")
@@ -172,6 +175,14 @@ def _route(route: Route) -> Iterator[Finding]:
             f" something in front of"
             " Kong ends TLS",
             "protocols: [http, https], or [https]",
+        )
+    elif shows_certificates and (not protocols or "http" in protocols):
+        yield warning(
+            "route-plain",
+            route.node.get("protocols") or route.node,
+            f"route {route.title} takes plain http beside https: whoever sends a key to Kong's plain port sends it"
+            " unencrypted",
+            "protocols: [https]",
         )
     if route.node.is_false("request_buffering") or route.node.is_false("response_buffering"):
         yield warning(

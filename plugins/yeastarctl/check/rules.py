@@ -303,9 +303,9 @@ RULES: dict[str, Rule] = {
             (
                 "route-plain",
                 "warning",
-                "The route takes http only.",
+                "The route takes http only, or takes it too where the file has certificates for https.",
                 "The key of a PBX crosses the network unencrypted.",
-                "protocols: [http, https]",
+                "protocols: [https]",
             ),
             (
                 "buffering",
