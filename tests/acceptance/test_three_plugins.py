@@ -7,6 +7,7 @@ every answer.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -183,6 +184,29 @@ def test_what_a_plugin_between_does_to_the_request_does_not_reach_futuresms(
     assert "x-between" not in submitted["headers"]
     [order] = stub.orders()
     assert (order["phone_number"], order["var"]) == (TO, TEXT)
+
+
+def test_until_the_guard_has_its_turn_a_request_is_on_its_way_to_where_nobody_can_listen(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx
+) -> None:
+    look = """
+      local target = ngx.ctx.balancer_data
+      kong.response.set_header("X-Target", target.host .. ":" .. target.port)
+    """
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [look]}})
+    gateway.load(kong_yml)
+    answer = pbx.send()
+    assert (answer.status, answer.headers["x-target"]) == (200, "127.0.0.1:0")
+
+
+def test_a_nonce_cannot_be_guessed(gateway: Gateway, kong_yml: KongYml, pbx: Pbx) -> None:
+    tell = "kong.response.set_header('X-Nonce', kong.ctx.shared.yeastar_request.nonce)"
+    switch_off(kong_yml, [ADAPTER])
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [tell]}})
+    gateway.load(kong_yml)
+    nonces = [pbx.send().headers["x-nonce"] for _ in range(4)]
+    assert all(re.fullmatch("[0-9a-f]{32}-[0-9]+", nonce) for nonce in nonces)
+    assert len(set(nonces)) == len(nonces)
 
 
 def test_a_plugin_between_sees_neither_key_nor_text(

@@ -5,6 +5,7 @@ Ends with status 1 when a mutant survives, or when its test fails without it. WO
 
 from __future__ import annotations
 
+import queue
 import re
 import shlex
 import shutil
@@ -12,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
+TRIED_AT_ONCE = 2
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 """A line of pytest's summary."""
 
@@ -77,19 +80,30 @@ def caught_by(copy: Path, mutant: Mutant) -> str:
 
 def main(words: list[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if all(word in mutant.promise for word in words)]
-    survivors = 0
+    copies: queue.Queue[Path] = queue.Queue()
+
+    def attempt(mutant: Mutant) -> str:
+        copy = copies.get()
+        try:
+            return caught_by(copy, mutant)
+        finally:
+            copies.put(copy)
+
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
-        copy = copy_of_the_checkout(Path(directory))
-        for test in dict.fromkeys(mutant.test for mutant in chosen):
-            if said := failure(copy, test):
-                print(f"fails without any mutant: {test}\n{said}")
-                return 1
-        for mutant in chosen:
-            test = caught_by(copy, mutant)
-            survivors += not test
-            print(
-                f"{'caught  ' if test else 'SURVIVES'}  {mutant.promise}  ({mutant.path})  {test}", flush=True
-            )
+        first = copy_of_the_checkout(Path(directory) / "1")
+        files = dict.fromkeys(shlex.split(mutant.test)[0] for mutant in chosen)
+        if said := failure(first, f"-n {TRIED_AT_ONCE} {' '.join(files)}"):
+            print(f"fails without any mutant:\n{said}")
+            return 1
+        copies.put(first)
+        for number in range(2, TRIED_AT_ONCE + 1):
+            copies.put(copy_of_the_checkout(Path(directory) / str(number)))
+        survivors = 0
+        with ThreadPoolExecutor(TRIED_AT_ONCE) as pool:
+            for mutant, test in zip(chosen, pool.map(attempt, chosen), strict=True):
+                survivors += not test
+                verdict = "caught  " if test else "SURVIVES"
+                print(f"{verdict}  {mutant.promise}  ({mutant.path})  {test}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} caught")
     return 1 if survivors else 0
 

@@ -20,6 +20,8 @@ ADAPTER = "plugins/yeastar_adapter"
 READER = "kong/plugins/yeastar-reader"
 GUARD = "kong/plugins/yeastar-guard/handler.lua"
 THREE = "tests/acceptance/test_three_plugins.py"
+FOREIGN = "tests/acceptance/test_foreign_answers.py"
+CONNECTIONS = f"{ADAPTER}/futuresms/connections.py"
 
 MUTANTS = (
     # The reader
@@ -49,7 +51,7 @@ MUTANTS = (
         f"{READER}/answer.lua",
         "  if state and not state.body_read then\n",
         "  if false then\n",
-        "tests/acceptance/test_foreign_answers.py -k body_that_breaks_off",
+        f"{FOREIGN} -k body_that_breaks_off",
     ),
     Mutant(
         "nobody else can sign an answer",
@@ -70,7 +72,56 @@ MUTANTS = (
         f"{READER}/answer.lua",
         "      ngx.header[name] = before and before[name]\n",
         "",
-        "tests/acceptance/test_futuresms.py",
+        "tests/acceptance/test_futuresms.py -k own_headers",
+    ),
+    Mutant(
+        "no condition of a client puts an answer of nginx in the adapter's place",
+        f"{READER}/handler.lua",
+        '  "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",\n',
+        "",
+        f"{FOREIGN} -k no_header_of_the_pbx",
+    ),
+    Mutant(
+        "what the reader left is gone when the plugins after the adapter run",
+        f"{READER}/handler.lua",
+        "the plugins between the adapter and the guard.\n  kong.ctx.shared.yeastar_request = nil\n",
+        "the plugins between the adapter and the guard.\n",
+        f"{THREE} -k sees_neither_key_nor_text",
+    ),
+    Mutant(
+        "of two decisions neither is carried out",
+        f"{READER}/handler.lua",
+        "state.contested = state.decision ~= nil",
+        "state.contested = false",
+        f"{THREE} -k of_two_decisions",
+    ),
+    Mutant(
+        "nobody can guess a nonce",
+        f"{READER}/exchange.lua",
+        "to_hex(random_bytes(16))",
+        "'0'",
+        f"{THREE} -k nonce_cannot_be_guessed",
+    ),
+    Mutant(
+        "a held request goes where nobody can listen",
+        f"{READER}/forwarding.lua",
+        '"127.0.0.1", 0',
+        '"127.0.0.1", 80',
+        f"{THREE} -k nobody_can_listen",
+    ),
+    Mutant(
+        "the query of the PBX does not reach FutureSMS",
+        f"{READER}/forwarding.lua",
+        '  ngx.req.set_uri_args("")\n',
+        "",
+        "tests/acceptance/test_messages.py -k query_string_goes_nowhere",
+    ),
+    Mutant(
+        "the address of the PBX does not reach FutureSMS",
+        f"{READER}/forwarding.lua",
+        '  var.upstream_x_forwarded_for = ""\n',
+        "",
+        f"{THREE} -k learns_nothing",
     ),
     # The guard
     Mutant(
@@ -106,14 +157,42 @@ MUTANTS = (
         f"{READER}/forwarding.lua",
         "  ngx.ctx.cached_request_headers = nil\n",
         "",
-        "tests/acceptance",
+        f"{FOREIGN} -k no_header_of_the_pbx",
     ),
     Mutant(
         "a client cannot switch the response phase off",
         f"{READER}/forwarding.lua",
         '  var.upstream_upgrade = ""\n',
         "",
-        "tests/acceptance",
+        f"{FOREIGN} -k no_header_of_the_pbx",
+    ),
+    Mutant(
+        "an adapter of another interface is refused",
+        GUARD,
+        "decision.interface ~= INTERFACE",
+        "false",
+        "tests/faults/test_versions.py -k adapter_of_another_interface",
+    ),
+    Mutant(
+        "FutureSMS gets the order, whatever a plugin has put in its place",
+        GUARD,
+        "  request.set_raw_body(decision.body)\n",
+        "",
+        f"{THREE} -k what_a_plugin_between_does",
+    ),
+    Mutant(
+        "the order goes where the adapter says, whatever a plugin says",
+        GUARD,
+        "  request.set_path(decision.path)\n",
+        "",
+        f"{THREE} -k what_a_plugin_between_does",
+    ),
+    Mutant(
+        "an order has the token of its session and no other",
+        GUARD,
+        '  ngx.req.set_header("Authorization", "Bearer " .. decision.token)\n',
+        "",
+        f"{THREE} -k what_a_plugin_between_does",
     ),
     # Who is it, may it
     Mutant(
@@ -121,7 +200,7 @@ MUTANTS = (
         f"{ADAPTER}/authentication.py",
         'self._settings.keys.get(digest, (None, ""))',
         "next(iter(self._settings.keys.values()))",
-        "tests/unit/adapter/test_authentication.py",
+        "tests/unit/adapter/test_authentication.py -k every_other_header",
     ),
     Mutant(
         "Kong's anonymous consumer is nobody",
@@ -149,7 +228,7 @@ MUTANTS = (
         f"{ADAPTER}/plugin.py",
         "if not result.allowed:",
         "if False:",
-        "tests/acceptance/test_rate_limits.py",
+        "tests/acceptance/test_rate_limits.py -k so_many_and_no_more",
     ),
     Mutant(
         "without the reader nothing is decided",
@@ -165,13 +244,41 @@ MUTANTS = (
         "if False:",
         "tests/unit/adapter/test_adapter.py -k without_the_guard",
     ),
+    Mutant(
+        "a header with anything beside the key is refused",
+        f"{ADAPTER}/authentication.py",
+        "_BEARER.fullmatch(header)",
+        "_BEARER.match(header)",
+        "tests/unit/adapter/test_authentication.py -k every_other_header",
+    ),
+    Mutant(
+        "a blank key opens to nobody",
+        f"{ADAPTER}/settings.py",
+        "        if not key:\n",
+        "        if False:\n",
+        "tests/unit/config/test_settings.py -k blank_short_or_malformed",
+    ),
+    Mutant(
+        "two consumers with one key are refused",
+        f"{ADAPTER}/settings.py",
+        "if other is not consumer:",
+        "if False:",
+        "tests/unit/config/test_settings.py -k two_consumers_with_one_key",
+    ),
+    Mutant(
+        "who is not among the senders may not send",
+        f"{ADAPTER}/plugin.py",
+        "if sender_id is None:",
+        "if False:",
+        "tests/acceptance/test_senders.py -k others_have_no_permission",
+    ),
     # FutureSMS and Redis
     Mutant(
         "FutureSMS's certificate is verified",
         f"{ADAPTER}/trust.py",
         "            context = self._context\n            if context is None or seen != self._seen:\n",
         "            return self.unverified()\n            if context is None or seen != self._seen:\n",
-        "tests/unit/futuresms/test_tls.py",
+        "tests/unit/futuresms/test_tls.py -k unknown_authority",
     ),
     Mutant(
         "Redis's certificate and host name are checked",
@@ -180,13 +287,47 @@ MUTANTS = (
         "self._trust.unverified()",
         "tests/limits/test_access.py -k another_host",
     ),
+    Mutant(
+        "every TLS context checks the host name",
+        f"{ADAPTER}/trust.py",
+        "    context._sessions = {}\n",
+        "    context._sessions = {}\n    context.check_hostname = False\n",
+        "tests/unit/test_trust.py -k verifies_chain_and_host_name",
+    ),
+    Mutant(
+        "a redirect is not followed with the password",
+        CONNECTIONS,
+        "                response = connection.getresponse()\n",
+        "                response = connection.getresponse()\n"
+        "                if response.status == 307:\n"
+        "                    path = urlsplit(response.headers['location']).path\n"
+        "                    return self.post(path, body, headers, timeout)\n",
+        "tests/unit/futuresms/test_tls.py -k redirect_is_not_followed",
+    ),
+    Mutant(
+        "proxies of the environment are not used",
+        CONNECTIONS,
+        "            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)\n",
+        "            from urllib.request import getproxies\n"
+        "            proxy = urlsplit(getproxies().get(self._scheme, ''))\n"
+        "            self._host, self._port = proxy.hostname or self._host, proxy.port or self._port\n"
+        "            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)\n",
+        "tests/unit/futuresms/test_tls.py -k proxies_and_netrc",
+    ),
+    Mutant(
+        "a connection is used no longer than its certificates are trusted",
+        CONNECTIONS,
+        'believed = context is None or getattr(connection.sock, "context", None) is context',
+        "believed = True",
+        "tests/unit/futuresms/test_tls.py -k bundle_that_changes",
+    ),
     # Delivery reports
     Mutant(
         "a report whose MAC is wrong is refused",
         f"{ADAPTER}/delivery_reports/address.py",
         "or not hmac.compare_digest(mac, self._mac(content))",
         "or False",
-        "tests/unit/delivery_reports",
+        "tests/unit/delivery_reports/test_address.py -k every_character",
     ),
     Mutant(
         "a MAC is compared in constant time",
@@ -202,5 +343,12 @@ MUTANTS = (
         "        signal.signal(signal.SIGALRM, self._interrupt)\n",
         "        signal.signal(signal.SIGALRM, signal.SIG_IGN)\n",
         "tests/unit/plugin_server/test_handlers.py -k spins_is_interrupted",
+    ),
+    Mutant(
+        "no secret of a configuration is in a traceback",
+        "plugins/kong_plugin_server/redaction.py",
+        "text = text.replace(secret, MASK)",
+        "pass",
+        "tests/unit/plugin_server/test_handlers.py -k no_secret",
     ),
 )
