@@ -1,8 +1,8 @@
 # `make run` and `make test` are all that a newcomer needs; each sets itself up.
 VENV     ?= .venv
 KONG_YML ?= kong.yml
-# As many test processes as there are CPUs; `make test WORKERS=0` runs in one, where a debugger works.
-WORKERS  ?= logical
+# Three test processes for two CPUs; `make test WORKERS=0` runs in one, where a debugger works.
+WORKERS  ?= auto
 TESTS    ?=
 bin      := $(VENV)/bin
 
@@ -38,7 +38,7 @@ run: $(VENV)/.ready ## kong.yml on this machine, without Docker: gateway, Future
 	@$(bin)/python -m kong.embedded.demo --kong-yml "$(KONG_YML)"
 
 test: $(VENV)/.ready ## the whole test suite, with a real Redis server
-	@$(bin)/python -m pytest -n $(WORKERS) $(TESTS)
+	@$(bin)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 lint: $(VENV)/.ready ## ruff (lint and format) and mypy
 	@$(bin)/ruff check .

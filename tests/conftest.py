@@ -67,6 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_secrets] = Secrets()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: three processes for two CPUs, as many tests wait for a time-out, a clock or a process."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpus + cpus // 2
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     if not config.getoption("--proxy-url"):
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -189,9 +190,10 @@ def test_a_killed_plugin_server_lets_nothing_through_and_comes_back(faults: Faul
 def test_a_hung_plugin_server_lets_nothing_through_and_comes_back(
     faults: Faults, load: Load, pbx: Pbx
 ) -> None:
-    with faults.hung_plugin_server():
-        assert pbx.send().code == "10007"
-        assert pbx.verify(key="nobody").code == "10007"
+    with faults.hung_plugin_server(), ThreadPoolExecutor() as pool:
+        sent, verified = pool.submit(pbx.send), pool.submit(pbx.verify, key="nobody")
+        assert sent.result().code == "10007"
+        assert verified.result().code == "10007"
     with load.running():
         load.wait_for_status(200)
     settled(faults, load)

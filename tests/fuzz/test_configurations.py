@@ -37,7 +37,7 @@ def _address_of(listen: str | None) -> None:
         return
 
 
-@cases(short=150, long=20_000)
+@cases(short=50, long=20_000)
 @given(config=configurations.configurations())
 def test_a_configuration_works_or_is_refused_in_words(
     nowhere: None, turn: int, config: dict[str, Any]

@@ -62,7 +62,7 @@ _behaviours = st.one_of(
 )
 
 
-@cases(short=80, long=6_000)
+@cases(short=40, long=6_000)
 @given(behaviour=_behaviours, accept=st.booleans(), times=st.integers(1, 2))
 def test_whatever_comes_back_through_the_gateway_is_told_in_form_and_sent_once(
     impatient_line: Line, pbx: Pbx, turn: int, behaviour: dict[str, Any], accept: bool, times: int
@@ -135,7 +135,7 @@ _log_ins = st.one_of(
 )
 
 
-@cases(short=60, long=4_000)
+@cases(short=30, long=4_000)
 @given(behaviour=_log_ins, refresh=st.booleans())
 def test_whatever_a_log_in_is_answered_there_is_a_token_for_a_header_or_none(
     stub: StubClient, turn: int, behaviour: dict[str, Any], refresh: bool

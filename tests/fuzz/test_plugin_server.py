@@ -94,7 +94,7 @@ def _accepted(worker: Worker, instance: int) -> None:
         answer = worker.step(answer, values.get(answer["Data"]["Method"]))
 
 
-@cases(short=120, long=8_000)
+@cases(short=60, long=8_000)
 @given(data=st.data(), ends=st.sampled_from(["close", "half close", "read"]))
 def test_any_bytes_are_answered_or_cost_the_connection(
     adapter: Adapter, turn: int, data: Any, ends: str
@@ -184,7 +184,7 @@ class Conversation:
         self.waiting.append(event)
 
 
-@cases(short=80, long=8_000)
+@cases(short=40, long=8_000)
 @given(data=st.data())
 def test_a_kong_gone_mad_gets_answers_in_form_and_no_order_without_a_key(
     adapter: Adapter, turn: int, data: Any

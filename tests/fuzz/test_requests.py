@@ -24,7 +24,7 @@ def outcome_of(answer: Answer) -> str:
     return "accepted" if "id" in answer.json["data"] else "verified"
 
 
-@cases(short=120, long=10_000)
+@cases(short=60, long=10_000)
 @given(data=st.data(), batch=st.lists(requests.whole(), min_size=1, max_size=3))
 def test_whole_requests_are_answered_as_the_contract_says(
     line: Line, turn: int, data: Any, batch: list[Request]
@@ -46,7 +46,7 @@ def test_whole_requests_are_answered_as_the_contract_says(
     count("whole requests, through the gateway", len(batch))
 
 
-@cases(short=60, long=4_000)
+@cases(short=30, long=4_000)
 @given(
     data=st.data(),
     raw=requests.broken(),
@@ -64,7 +64,7 @@ def test_broken_requests_cost_nothing(line: Line, turn: int, data: Any, raw: byt
     count("broken requests, through the gateway")
 
 
-@cases(short=40, long=2_000)
+@cases(short=25, long=2_000)
 @given(
     data=st.data(),
     batch=st.lists(requests.whole(), min_size=1, max_size=3),
