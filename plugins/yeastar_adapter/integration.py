@@ -17,7 +17,7 @@ from .futuresms.session import MerchantSession
 from .futuresms.sessions import session_of
 from .limits import open_limiter
 from .observability import deliveries, logs, requests
-from .observability.exporter import exporter_at
+from .observability.exporter import Exporter, exporter_at
 from .settings import Consumer, Settings
 from .yeastar.errors import NO_PERMISSION, SERVICE_UNAVAILABLE, Refusal
 
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _lock = threading.Lock()
 _settings: WeakValueDictionary[str, Settings] = WeakValueDictionary()
+
+_exporter_of_unusable: Exporter | None = None
+"""Of the newest configuration, if it cannot be used: its metrics are what tells of it."""
 
 
 class Integration:
@@ -35,12 +38,14 @@ class Integration:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        global _exporter_of_unusable
+        self._exporter = _exporter_of_unusable = exporter_at((config.get("metrics") or {}).get("listen"))
         self.settings = settings_of(config)
         self.authentication = authentication_for(self.settings)
         self.limiter = open_limiter(self.settings.rate_limit)
         self.reports = _delivery_reports(self.settings)
-        self._exporter = exporter_at(self.settings.metrics_listen)
         self._sessions: dict[Account, MerchantSession] = {}
+        _exporter_of_unusable = None
 
     def session(self, consumer: Consumer, service: str | None) -> MerchantSession:
         """The Merchant session that a consumer's orders go through.

@@ -94,7 +94,6 @@ class Settings:
     consumer_cache_seconds: float
     log_level: str
     log_format: str
-    metrics_listen: str | None
     warnings: tuple[str, ...]
 
     @classmethod
@@ -141,7 +140,6 @@ class _Reading:
             consumer_cache_seconds=float(config.get("consumer_cache_seconds", 5)),
             log_level=logging_.get("level", "info"),
             log_format=logging_.get("format", "text"),
-            metrics_listen=(config.get("metrics") or {}).get("listen"),
             warnings=tuple(self._warnings),
         )
 

@@ -166,6 +166,7 @@ def test_a_node_whose_name_is_gone_is_down(tmp_path: Path) -> None:
         ("ConsumerOverItsRate", {refusals("hooli-baguio", "10006", "pbx"): "0+60" + HOUR}),
         ("TokensAreTakenAway", {"yeastar_adapter_tokens_rejected_total": "0+10" + HOUR}),
         ("ConfigurationNotUsable", {"yeastar_adapter_instances_failed_total": "0x55 1x5"}),
+        ("ConfigurationNotUsable", {"yeastar_adapter_instances_failed_total": "_x55 2x5"}),
         ("EventsAreLost", {'yeastar_adapter_events_lost_total{how="failed"}': "0+1" + HOUR}),
         ("KongDown", {'up{job="kong", instance="kong:8007"}': "0" + HOUR}),
         (

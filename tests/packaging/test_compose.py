@@ -181,3 +181,15 @@ def test_the_node_of_the_administrators_starts_no_plugin_server() -> None:
 
 def _interpolated(text: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_podman_is_asked_for_no_start_interval() -> None:
+    text = (ROOT / "docker-compose.podman.yml").read_text()
+    without = {
+        name
+        for name, said in re.findall(r"^  ([\w-]+): (.*)$", text, re.M)
+        if "start_interval: !reset" in said
+    }
+    assert without == {
+        name for name, service in SERVICES.items() if "start_interval" in service.get("healthcheck", {})
+    }

@@ -113,6 +113,9 @@ class Project:
         self.edit("kong.yml", (r"second: \d+", "second: 500"), (r"minute: \d+", "minute: 30000"))
         if revision is None:
             (self.directory / "kong.yml").chmod(0o600)
+        podman = self.directory / "docker-compose.podman.yml"
+        if engine.name == "podman" and podman.exists():
+            self.environment["COMPOSE_FILE"] = f"{self.directory}/docker-compose.yml:{podman}"
         env = (self.directory / ".env.example").read_text()
         self.write(".env", env.replace("POSTGRES_PASSWORD=\n", "POSTGRES_PASSWORD=made-for-these-runs\n"))
 

@@ -67,6 +67,16 @@ def test_all_instances_share_one_exporter_which_ends_with_the_last(server: Plugi
     assert server.log.count("metrics are served") == 1
 
 
+def test_a_configuration_that_cannot_be_used_is_counted_where_it_says(
+    server: PluginServer, listen: str
+) -> None:
+    """Served until another takes its place: there may be no other instance to serve it."""
+    key = "sha256:" + "a" * 64
+    unusable = [{"username": name, "api_keys": [key]} for name in ("acme-manila", "globex-cebu")]
+    server.start(listen, consumers=unusable)
+    assert value(scrape(server.exported_at()), "instances_failed_total") == 1
+
+
 def test_a_changed_configuration_goes_on_without_a_gap(server: PluginServer, listen: str) -> None:
     old = server.start(listen)
     address = server.exported_at()
