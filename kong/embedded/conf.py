@@ -16,32 +16,15 @@ LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emer
 
 _HEADERS = frozenset(
     [
-        "server_tokens",
-        "latency_tokens",
-        "via",
-        "server",
-        "x-kong-proxy-latency",
-        "x-kong-response-latency",
-        "x-kong-admin-latency",
-        "x-kong-upstream-latency",
-        "x-kong-upstream-status",
-        "x-kong-request-id",
+        *("server_tokens", "latency_tokens", "via", "server", "x-kong-upstream-status", "x-kong-request-id"),
+        *(f"x-kong-{of}-latency" for of in ("proxy", "response", "admin", "upstream")),
     ]
 )
 _SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _TIME = re.compile(r"(\d+)(ms|[smhdwMy]?)")
-_TIME_UNITS = {
-    "ms": 0.001,
-    "": 1,
-    "s": 1,
-    "m": 60,
-    "h": 3600,
-    "d": 86400,
-    "w": 604800,
-    "M": 2592000,
-    "y": 31536000,
-}
+_TIME_UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_TIME_UNITS |= {"M": 2592000, "y": 31536000}
 
 
 @dataclass(frozen=True)
@@ -80,10 +63,6 @@ class GatewaySettings:
     ssl_cert_key: tuple[str, ...] = ()
     main_env: tuple[str, ...] = ()  # NAME or NAME=value: all that a plugin server sees of the environment
     unsupported: tuple[str, ...] = field(default=())  # properties of the file without effect here
-
-    @property
-    def pluginserver_names(self) -> tuple[str, ...]:
-        return tuple(server.name for server in self.pluginservers)
 
     def log_line(self) -> str | None:
         """One line that names the properties without effect, or None."""

@@ -6,18 +6,8 @@ import os
 import sys
 import time
 
-LEVELS = {
-    "debug": 8,
-    "info": 7,
-    "notice": 6,
-    "warn": 5,
-    "error": 4,
-    "err": 4,
-    "crit": 3,
-    "alert": 2,
-    "emerg": 1,
-}
-_NAMES = {8: "debug", 7: "info", 6: "notice", 5: "warn", 4: "error", 3: "crit", 2: "alert", 1: "emerg"}
+_NAMES = dict(enumerate(("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"), 1))
+LEVELS = {name: rank for rank, name in _NAMES.items()} | {"err": 4}
 
 
 class Log:

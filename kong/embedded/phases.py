@@ -18,16 +18,20 @@ _BEFORE_ANSWER = REWRITE | ACCESS | BALANCER
 REQUEST = _BEFORE_ANSWER | RESPONSE | HEADER_FILTER | BODY_FILTER | LOG | ERROR | ADMIN_API | CLUSTER_LISTENER
 ANY = 0x7FFFFFFF
 
+# The phases of a plugin, in the order in which a request meets them.
+OF_PLUGINS = {
+    "rewrite": REWRITE,
+    "access": ACCESS,
+    "response": RESPONSE,
+    "header_filter": HEADER_FILTER,
+    "body_filter": BODY_FILTER,
+    "log": LOG,
+}
 NAMES = {
+    **{phase: name for name, phase in OF_PLUGINS.items()},
     INIT_WORKER: "init_worker",
-    REWRITE: "rewrite",
-    ACCESS: "access",
     BALANCER: "balancer",
-    RESPONSE: "response",
     CLUSTER_LISTENER: "cluster_listener",
-    HEADER_FILTER: "header_filter",
-    BODY_FILTER: "body_filter",
-    LOG: "log",
     ERROR: "error",
     ADMIN_API: "admin_api",
 }

@@ -111,17 +111,7 @@ def widen(value: Any) -> Any:
 
 
 _ESCAPES = {**{code: f"\\u{code:04x}" for code in range(32)}, 127: "\\u007f"}
-_ESCAPES.update(
-    {
-        8: "\\b",
-        9: "\\t",
-        10: "\\n",
-        12: "\\f",
-        13: "\\r",
-        ord('"'): '\\"',
-        ord("\\"): "\\\\",
-    }
-)
+_ESCAPES.update({8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", ord('"'): '\\"', ord("\\"): "\\\\"})
 
 
 def to_json(value: Any, precision: int = 16) -> bytes:

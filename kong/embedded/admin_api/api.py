@@ -11,8 +11,7 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -34,10 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_admin(
-    store: Store,
-    *,
-    node_id: str | None = None,
-    adapt: Callable[[Any], None] | None = None,
+    store: Store, *, node_id: str | None = None, adapt: Callable[[Any], None] | None = None
 ) -> web.Application:
     """An application that reads and changes `store`; `adapt` may change a posted configuration before it is read."""
     application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors])
@@ -48,7 +44,6 @@ def create_admin(
     application.router.add_get("/status", _status)
     application.router.add_get("/config", _export)
     application.router.add_post("/config", _load)
-    application.router.add_get("/plugins/enabled", _enabled_plugins)
     application.router.add_post("/schemas/{kind}/validate", _validate)
     application.router.add_route("*", "/{path:.+}", _entities)
     return application
@@ -113,10 +108,6 @@ async def _status(request: web.Request) -> web.Response:
             "configuration_hash": request.app[_STORE].current.hash,
         }
     )
-
-
-async def _enabled_plugins(request: web.Request) -> web.Response:
-    return _answer({"enabled_plugins": sorted(request.app[_STORE].catalogue)})
 
 
 async def _validate(request: web.Request) -> web.Response:
@@ -229,37 +220,26 @@ def _md5(text: bytes) -> str:
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Place:
-    """What a path names: a collection (`key` None) or an entity, possibly of those that refer to another one."""
-
-    kind: str
-    key: str | None
-    field: str | None = None  # the field that refers to `owner`
-    owner: Entity | None = None
-
-
 # What a method would do to an entity, in the words of Kong's refusal.
 _CHANGES = {"POST": "create", "PUT": "create or update", "PATCH": "update", "DELETE": "remove"}
 
 
 async def _entities(request: web.Request) -> web.Response:
     store = request.app[_STORE]
-    if request.path in ("/status", "/config", "/plugins/enabled"):  # other methods of theirs have a route
+    if request.path in ("/status", "/config"):  # other methods of theirs have a route
         raise method_not_allowed()
-    place = _place(store, [part for part in request.match_info["path"].split("/") if part])
+    kind, key = _place(store, request.path)
     if request.method in ("GET", "HEAD"):
-        return _read(request, store, place)
+        return _read(request, store, kind, key)
     change = _CHANGES.get(request.method)
-    if change is None or (request.method == "POST") != (place.key is None):
+    if change is None or (request.method == "POST") != (key is None):
         raise method_not_allowed()
-    if request.method == "DELETE" and place.owner is None and _select(store, place.kind, place.key) is None:
-        return _answer(None, 204)
-    if request.method in ("PATCH", "DELETE"):
-        _existing(store, place)
-    kind = store.catalogue.schemas.kinds[place.kind]
-    by = None if place.key is None or _is_uuid(place.key) else kind.endpoint_key
-    raise unsupported(change, place.kind, by)
+    if request.method in ("PATCH", "DELETE") and _select(store, kind, key) is None:
+        if request.method == "DELETE":
+            return _answer(None, 204)
+        raise not_found()
+    by = None if key is None or _is_uuid(key) else store.catalogue.schemas.kinds[kind].endpoint_key
+    raise unsupported(change, kind, by)
 
 
 def _select(store: Store, kind: str, key: str | None) -> Entity | None:
@@ -279,48 +259,30 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def _place(store: Store, parts: Sequence[str]) -> _Place:
-    """Raises AdminError 404 for a path that names nothing."""
-    schemas = store.catalogue.schemas
-    collections = {kind.path or name: name for name, kind in schemas.kinds.items()}
-    kind = collections.get(parts[0]) if parts else None
-    if kind is None or len(parts) > 4:
+def _place(store: Store, path: str) -> tuple[str, str | None]:
+    """Kind and key of what a path names, as `/consumers/acme`; no key: all of a kind. Raises AdminError."""
+    name, *rest = path.strip("/").split("/")
+    kind = next(
+        (kind.name for kind in store.catalogue.schemas.kinds.values() if name == (kind.path or kind.name)),
+        None,
+    )
+    if kind is None:
         raise not_found()
-    if len(parts) <= 2:
-        return _Place(kind, parts[1] if len(parts) == 2 else None)
-    owner = _select(store, kind, parts[1])
-    if owner is None:
-        raise not_found()
-    for child, field in schemas.children(kind):
-        if parts[2] == (schemas.kinds[child].nested_path or child):
-            return _Place(child, parts[3] if len(parts) == 4 else None, field, owner)
-    referenced = schemas.kinds[kind].foreign.get(parts[2])
-    if referenced is None or len(parts) == 4 or owner.get(parts[2]) is None:
-        raise not_found()
-    return _Place(referenced, owner[parts[2]]["id"])
+    if len(rest) > 1:  # what belongs to an entity, as `/consumers/acme/plugins`
+        raise _not_here(path)
+    return kind, rest[0] if rest else None
 
 
-def _existing(store: Store, place: _Place) -> Entity:
-    """The entity that a path names. Raises AdminError 404 when there is none, or it belongs to another one."""
-    entity = _select(store, place.kind, place.key)
-    if entity is None:
-        raise not_found()
-    if place.owner is not None and (entity.get(place.field or "") or {}).get("id") != place.owner["id"]:
-        raise not_found()
-    return entity
-
-
-def _read(request: web.Request, store: Store, place: _Place) -> web.Response:
-    if place.key is not None:
-        return _answer(_existing(store, place))
+def _read(request: web.Request, store: Store, kind: str, key: str | None) -> web.Response:
+    if key is not None:
+        entity = _select(store, kind, key)
+        if entity is None:
+            raise not_found()
+        return _answer(entity)
     if request.query:  # pages, tags, a custom_id
         raise _not_here(next(iter(request.query)))
-    found = list(store.current.tables.get(place.kind, {}).values())
-    if place.owner is not None and place.field is not None:
-        field, owner_id = place.field, place.owner["id"]
-        found = [entity for entity in found if (entity.get(field) or {}).get("id") == owner_id]
-    return _answer({"data": found, "next": None})
+    return _answer({"data": list(store.current.tables.get(kind, {}).values()), "next": None})
 
 
-def _not_here(option: str) -> AdminError:
-    return admin_error.refused(400, f"'{option}' is not supported by the embedded gateway")
+def _not_here(name: str) -> AdminError:
+    return admin_error.refused(400, f"'{name}' is not supported by the embedded gateway")

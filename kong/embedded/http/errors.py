@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 SERVER = "kong/3.9.1"
 
@@ -31,86 +32,47 @@ NGINX_MESSAGES = {
 
 # What kong.response.error says without a message of its own (kong/pdk/response.lua).
 PDK_MESSAGES = {
-    400: "Bad request",
-    401: "Unauthorized",
-    402: "Payment required",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    407: "Proxy authentication required",
-    408: "Request timeout",
-    409: "Conflict",
-    410: "Gone",
-    411: "Length required",
-    412: "Precondition failed",
-    413: "Payload too large",
-    414: "URI too long",
-    415: "Unsupported media type",
+    **{status.value: status.phrase.capitalize() for status in HTTPStatus if status >= 400},
     416: "Range not satisfiable",
-    417: "Expectation failed",
-    418: "I'm a teapot",
-    421: "Misdirected request",
     422: "Unprocessable entity",
-    423: "Locked",
-    424: "Failed dependency",
-    425: "Too early",
-    426: "Upgrade required",
-    428: "Precondition required",
-    429: "Too many requests",
-    431: "Request header fields too large",
-    451: "Unavailable for legal reasons",
-    494: "Request header or cookie too large",
-    500: "An unexpected error occurred",
-    501: "Not implemented",
-    502: "An invalid response was received from the upstream server",
-    503: "The upstream server is currently unavailable",
-    504: "The upstream server is timing out",
     505: "HTTP version not supported",
-    506: "Variant also negotiates",
-    507: "Insufficient storage",
-    508: "Loop detected",
-    510: "Not extended",
-    511: "Network authentication required",
+    **NGINX_MESSAGES,
 }
 
+# nginx's own words, of the statuses that it knows.
+_PLAIN = (
+    200,
+    201,
+    202,
+    204,
+    206,
+    301,
+    303,
+    304,
+    307,
+    308,
+    400,
+    401,
+    402,
+    403,
+    404,
+    406,
+    409,
+    410,
+    411,
+    412,
+    415,
+)
 REASONS = {
-    200: "OK",
-    201: "Created",
-    202: "Accepted",
-    204: "No Content",
-    206: "Partial Content",
-    301: "Moved Permanently",
+    **{status: HTTPStatus(status).phrase for status in (*_PLAIN, 421, 429, 500, 501, 502, 505, 507)},
     302: "Moved Temporarily",
-    303: "See Other",
-    304: "Not Modified",
-    307: "Temporary Redirect",
-    308: "Permanent Redirect",
-    400: "Bad Request",
-    401: "Unauthorized",
-    402: "Payment Required",
-    403: "Forbidden",
-    404: "Not Found",
     405: "Not Allowed",
-    406: "Not Acceptable",
     408: "Request Time-out",
-    409: "Conflict",
-    410: "Gone",
-    411: "Length Required",
-    412: "Precondition Failed",
     413: "Request Entity Too Large",
     414: "Request-URI Too Large",
-    415: "Unsupported Media Type",
     416: "Requested Range Not Satisfiable",
-    421: "Misdirected Request",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
     503: "Service Temporarily Unavailable",
     504: "Gateway Time-out",
-    505: "HTTP Version Not Supported",
-    507: "Insufficient Storage",
 }
 
 # nginx hands these to Kong's error handler (`error_page` of Kong's configuration), and answers the others itself.
@@ -126,12 +88,8 @@ _PAGE_TITLES = {302: "302 Found", 401: "401 Authorization Required"}
 # To these nginx adds `charset UTF-8`.
 _WITH_CHARSET = frozenset(
     (
-        "text/html",
-        "text/xml",
-        "text/plain",
-        "text/vnd.wap.wml",
-        "application/javascript",
-        "application/rss+xml",
+        *("text/html", "text/xml", "text/plain", "text/vnd.wap.wml"),
+        *("application/javascript", "application/rss+xml"),
     )
 )
 

@@ -123,7 +123,7 @@ class Exchange:
     credential: Any = None
     ctx: dict[Any, Any] = field(default_factory=dict)
     ctx_shared: dict[Any, Any] = field(default_factory=dict)
-    ctx_plugin: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    correlation_ids: dict[str, str] = field(default_factory=dict)  # by plugin instance
     lua: Any = None  # lua.RequestState, from the first Lua code on
     delaying: bool = False
     delayed: Callable[[], None] | None = None
@@ -196,8 +196,3 @@ class Exchange:
         if self.exited:
             return "exit"
         return "service" if self.proxied else "error"
-
-    def plugin_context(self) -> dict[Any, Any]:
-        """`kong.ctx.plugin` of a bundled plugin; Lua code has its own."""
-        key = self.plugin.id if self.plugin is not None else ""
-        return self.ctx_plugin.setdefault(key, {})

@@ -21,9 +21,6 @@ class Headers:
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._entries
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def get(self, name: str) -> str | None:
         """The first value."""
         entry = self._entries.get(name.lower())
@@ -74,11 +71,6 @@ class Headers:
     def remove(self, name: str) -> None:
         self._entries.pop(name.lower(), None)
 
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """(name, value) for every line."""
-        for names, values in self._entries.values():
-            yield from zip(names, values, strict=True)
-
     def items(self) -> Iterator[tuple[str, list[str], list[str]]]:
         """(lower-case name, names, values)."""
         for key, (names, values) in self._entries.items():
@@ -99,9 +91,3 @@ class Headers:
             count += len(values)
             result[key] = values[0] if len(values) == 1 else list(values)
         return result
-
-    def copy(self) -> Headers:
-        other = Headers()
-        other._underscores = self._underscores
-        other._entries = {key: (list(names), list(values)) for key, (names, values) in self._entries.items()}
-        return other

@@ -16,16 +16,7 @@ from kong.embedded.pdk.request import decode_args
 from kong.embedded.phases import LuaError, PhaseEnd
 from kong.embedded.values import is_number, is_string, is_table, octets, text, tostring
 
-_PHASE_NAMES = {
-    phases.REWRITE: "rewrite",
-    phases.ACCESS: "access",
-    phases.RESPONSE: "access",
-    phases.BALANCER: "balancer",
-    phases.HEADER_FILTER: "header_filter",
-    phases.BODY_FILTER: "body_filter",
-    phases.LOG: "log",
-    phases.ERROR: "content",
-}
+_PHASE_NAMES = {**phases.NAMES, phases.RESPONSE: "access", phases.ERROR: "content"}
 _LOG_LEVELS = {1: "emerg", 2: "alert", 3: "crit", 4: "err", 5: "warn", 6: "notice", 7: "info", 8: "debug"}
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from kong_declarative.request_path import normalise
 
-from kong.embedded.http import errors
 from kong.embedded.http.exchange import Exchange, now_ms
 from kong.embedded.phases import LuaError
 
@@ -248,6 +247,3 @@ def set_context(exchange: Exchange, key: Any, value: Any) -> None:
         exchange.ctx.pop(key, None)
     else:
         exchange.ctx[key] = value
-
-
-__all__ = ["GATEWAY_KEYS", "context", "decoded_path", "errors", "read", "set_context", "write"]

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
     from kong.embedded.http.exchange import Worker
 
-_PHASES = {
-    "rewrite": phases.REWRITE,
-    "access": phases.ACCESS,
-    "response": phases.RESPONSE,
-    "header_filter": phases.HEADER_FILTER,
-    "body_filter": phases.BODY_FILTER,
-    "log": phases.LOG,
-}
 # Kong cannot talk to a socket in the other two, whatever a plugin server announces.
 USABLE = ("rewrite", "access", "response", "log")
 
@@ -50,7 +42,7 @@ class ExternalPlugin:
         self.phases = 0
         for phase in phase_names:
             if phase in USABLE:
-                self.phases |= _PHASES[phase]
+                self.phases |= phases.OF_PLUGINS[phase]
         self.rpc = rpc
         self._worker = worker
         self._instances: dict[str, _Started] = {}

@@ -27,18 +27,11 @@ OWN_PATH = f"{REPOSITORY}/?.lua;{REPOSITORY}/?/init.lua"
 DEFAULT_PATH = "./?.lua;./?/init.lua;;"
 
 _TYPEDEFS: dict[str, Mapping[str, Any]] = {
-    "header_name": typedefs.HEADER_NAME,
-    "host": typedefs.HOST,
-    "ip_or_cidr": typedefs.IP_OR_CIDR,
     "no_consumer": typedefs.NO_CONSUMER,
     "no_route": {**typedefs.NO_CONSUMER, "reference": "routes"},
     "no_service": {**typedefs.NO_CONSUMER, "reference": "services"},
-    "path": typedefs.PATH,
-    "port": typedefs.PORT,
     "protocols": typedefs.PLUGIN_PROTOCOLS,
     "protocols_http": typedefs.PLUGIN_PROTOCOLS_HTTP,
-    "sni": typedefs.SNI,
-    "timeout": typedefs.TIMEOUT,
 }
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from kong.embedded.http.exchange import Worker
 
-PHASES = ("rewrite", "access", "response", "header_filter", "body_filter", "log")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+].*)?")
 _LISTS = frozenset(
     ("fields", "entity_checks", "shorthand_fields", "one_of", "not_one_of", "match_all", "match_none")
@@ -64,7 +63,7 @@ def load(name: str, package_path: str) -> PluginDefinition:
             f'Plugin "{name}" cannot be loaded because its VERSION field does not follow the "x.y.z" format, '
             f'got: "{version}"'
         )
-    found = tuple(phase for phase in PHASES if lua.method(handler, phase, None) is not None)
+    found = tuple(phase for phase in phases.OF_PLUGINS if lua.method(handler, phase, None) is not None)
     if "response" in found and ("header_filter" in found or "body_filter" in found):
         raise LuaPluginError(
             f'Plugin "{name}" can\'t be loaded because it implements both `response` and `header_filter` or '

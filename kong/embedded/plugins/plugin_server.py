@@ -82,11 +82,6 @@ class PluginServer:
         self._deaths = 0
         self._last_words = ""
 
-    @property
-    def pid(self) -> int | None:
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
-
     async def start(self) -> None:
         """Start the process and wait until it listens.
 

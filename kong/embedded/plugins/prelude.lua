@@ -134,17 +134,6 @@ kong.ctx = setmetatable({}, {
 })
 kong.configuration = setmetatable({}, { __index = function(_, key) return checked(2, host.setting(key)) end })
 kong.default_workspace = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
-kong.table = {
-  new = function() return {} end,
-  clear = function(t) for key in pairs(t) do t[key] = nil end end,
-  merge = function(a, b)
-    local merged = {}
-    for key, value in pairs(a or {}) do merged[key] = value end
-    for key, value in pairs(b or {}) do merged[key] = value end
-    return merged
-  end,
-}
-
 -- ngx
 
 local ngx = {

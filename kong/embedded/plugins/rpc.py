@@ -44,30 +44,20 @@ _RAW_BODIES = frozenset(
 )
 _WORD = re.compile(r"\w+")
 
-_NAMESPACES = {name.rpartition(".")[0] for name in FUNCTIONS}
+# What has a name and is no function: tables, versions, and what only Lua can call.
 _NOT_CALLABLE = frozenset(
     (
-        "",
-        "get_saved_req_data",
-        "kong",
-        "kong.ctx",
-        *_NAMESPACES,
         *(
-            f"kong.{name}"
-            for name in [
-                "client",
-                "configuration",
-                "ctx.plugin",
-                "db",
-                "service",
-                "table",
-                "tracing",
-                "version",
-            ]
+            "",
+            "get_saved_req_data",
+            "kong",
+            "kong.log.new",
+            "kong.table.new",
+            "kong.version",
+            "kong.version_num",
         ),
-        "kong.version_num",
-        "kong.log.new",
-        "kong.table.new",
+        *("kong.configuration", "kong.ctx", "kong.ctx.plugin", "kong.db", "kong.service", "kong.table"),
+        *("kong.tracing", *(name.rpartition(".")[0] for name in FUNCTIONS)),
     )
 )
 

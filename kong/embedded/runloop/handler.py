@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # Part of the answer, or None for "the connection has to be cut here".
 Parts = AsyncIterator[bytes]
 
-_NO_CLOSE = frozenset((404, 405, 408, 411, 412, 417, 502, 503, 504))
-
 
 class _Cut(Exception):
     """The answer cannot be completed: the client's connection has to be closed."""

@@ -18,22 +18,9 @@ if TYPE_CHECKING:
 # Written by the proxy itself, whatever the client sent.
 _REPLACED = frozenset(
     (
-        "te",
-        "via",
-        "host",
-        "upgrade",
-        "connection",
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "x-forwarded-port",
-        "x-forwarded-path",
-        "x-forwarded-prefix",
-        "x-real-ip",
-        "content-length",
-        "transfer-encoding",
-        "keep-alive",
-        "expect",
+        *("te", "via", "host", "upgrade", "connection", "keep-alive", "expect"),
+        *("content-length", "transfer-encoding", "x-real-ip"),
+        *(f"x-forwarded-{name}" for name in ("for", "proto", "host", "port", "path", "prefix")),
     )
 )
 _NOT_IDEMPOTENT = frozenset(("POST", "LOCK", "PATCH"))

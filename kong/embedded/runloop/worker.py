@@ -28,15 +28,6 @@ from kong.embedded.runloop.router import Router
 if TYPE_CHECKING:
     from kong.embedded.conf import GatewaySettings
 
-_PHASE_BITS = {
-    "rewrite": phases.REWRITE,
-    "access": phases.ACCESS,
-    "response": phases.RESPONSE,
-    "header_filter": phases.HEADER_FILTER,
-    "body_filter": phases.BODY_FILTER,
-    "log": phases.LOG,
-}
-
 
 class Handler:
     """A plugin as the request flow calls it, whether it is bundled, written in Lua or runs in another process."""
@@ -49,7 +40,7 @@ class Handler:
         if isinstance(plugin, ExternalPlugin):
             self.phases = plugin.phases
         else:
-            self.phases = sum(bit for name, bit in _PHASE_BITS.items() if plugin.defines(name))
+            self.phases = sum(bit for name, bit in phases.OF_PLUGINS.items() if plugin.defines(name))
 
     async def run(self, exchange: Exchange, instance: PluginInstance, phase: str) -> None:
         """A phase that may wait: rewrite, access, response."""

@@ -59,7 +59,7 @@ def test_a_variable_wins_over_the_file(conf: Path) -> None:
 
     assert settings.log_level == "debug"
     assert settings.plugins == ("bundled",)
-    assert settings.pluginserver_names == ("my-pbx",)
+    assert [server.name for server in settings.pluginservers] == ["my-pbx"]
 
 
 def test_properties_without_effect_are_one_line_and_no_error(conf: Path) -> None:
@@ -114,4 +114,4 @@ def test_the_projects_own_file_is_read() -> None:
     settings = load_settings(Path(__file__).parents[3] / "kong" / "kong.conf", {})
 
     assert "yeastar-adapter" in settings.plugins
-    assert settings.pluginserver_names == ("yeastar-adapter",)
+    assert [server.name for server in settings.pluginservers] == ["yeastar-adapter"]

@@ -33,13 +33,13 @@ class CorrelationId(BundledPlugin):
             value = self._make(exchange, instance.config.get("generator", "uuid#counter"))
             service.set_header(exchange, name, value)
         if instance.config.get("echo_downstream"):
-            exchange.plugin_context()["correlation_id"] = value
+            exchange.correlation_ids[instance.id] = value
 
     def header_filter(self, exchange: Exchange, instance: PluginInstance) -> None:
         if not instance.config.get("echo_downstream"):
             return
         name = instance.config["header_name"]
-        value = exchange.plugin_context().get("correlation_id") or request.header(exchange, name)
+        value = exchange.correlation_ids.get(instance.id) or request.header(exchange, name)
         response.set_header(
             exchange, name, value or self._make(exchange, instance.config.get("generator", "uuid#counter"))
         )

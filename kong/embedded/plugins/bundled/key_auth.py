@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
     from kong.embedded.http.exchange import Exchange
 
-_HEADERS = {
-    "id": "X-Consumer-ID",
-    "custom_id": "X-Consumer-Custom-ID",
-    "username": "X-Consumer-Username",
-}
+_HEADERS = {"id": "X-Consumer-ID", "custom_id": "X-Consumer-Custom-ID", "username": "X-Consumer-Username"}
 _CREDENTIAL = "X-Credential-Identifier"
 _ANONYMOUS = "X-Anonymous-Consumer"
 

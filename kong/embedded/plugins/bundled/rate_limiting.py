@@ -16,14 +16,7 @@ if TYPE_CHECKING:
     from kong.embedded.http.exchange import Exchange
 
 # Seconds of a period, for RateLimit-Reset; a month and a year are Kong's.
-_PERIODS = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3600,
-    "day": 86400,
-    "month": 2592000,
-    "year": 31536000,
-}
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "month": 2592000, "year": 31536000}
 _SWEEP_AT = 10_000
 
 
