@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import sys
 import time
@@ -19,6 +20,7 @@ import psutil
 import pytest
 
 from kong.embedded.child import Child
+from tests.harness.gateway import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).with_name("data")
@@ -26,6 +28,7 @@ DATA = Path(__file__).with_name("data")
 RECORD = "rpc.jsonl"  # every message in both directions
 HOLD = "hold"  # while this file is there, a plugin server that starts does not listen yet
 
+_RELOADED = re.compile(r"^kong\.embedded (reloaded|reload failed)$", re.MULTILINE)
 _ANY_ID = re.compile(r"\b[0-9a-f]{32}\b")
 _ANY_RANDOM_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")
@@ -121,6 +124,22 @@ class ReplayGateway:
             yield connection
         finally:
             connection.close()
+
+    def load(self, kong_yml: str) -> None:
+        """`POST /config`. Raises AssertionError with what the Admin API says."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=30)
+        with contextlib.closing(connection):
+            body = json.dumps({"config": kong_yml})
+            connection.request("POST", "/config", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            assert answer.status == 201, answer.read()
+
+    def reload(self) -> str:
+        """`kong reload`. Returns what was logged until it was done, or refused."""
+        before = len(self.child.output())
+        self.child.send(signal.SIGHUP)
+        wait_until(lambda: _RELOADED.search(self.child.output(), before), 60, "the end of a reload")
+        return self.child.output()[before:]
 
     def raw(self, request: str) -> str:
         """What comes back until the gateway closes the connection."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import signal
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,15 +58,6 @@ def _kong_yml(upstream: Upstream, label: str | None) -> str:
     return _KONG_YML.replace("UPSTREAM", str(upstream.port)).replace("PLUGINS", plugins)
 
 
-def _load(gateway: ReplayGateway, kong_yml: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.admin_port, timeout=10)
-    connection.request(
-        "POST", "/config", json.dumps({"config": kong_yml}), {"Content-Type": "application/json"}
-    )
-    assert connection.getresponse().status == 201
-    connection.close()
-
-
 def _ask(gateway: ReplayGateway, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str]]:
     """One request on a connection of its own; connections go to the workers in turn."""
     with gateway.connection() as connection:
@@ -113,20 +103,34 @@ def _config(call: list[Any]) -> dict[str, Any]:
     return config
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayGateway]:
+    """A gateway for tests that leave it as it is."""
+    with (
+        Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=20) as upstream,
+        ReplayGateway(
+            tmp_path_factory.mktemp("shared"),
+            _kong_yml(upstream, "first"),
+            "accepting_plugin",
+            settings={"nginx_main_env": "ALLOWED"},
+            environment={"ALLOWED": "yes", "SECRET": "not for plugins"},
+        ) as gateway,
+    ):
+        yield gateway
+
+
 def test_a_plugin_server_has_no_argument_but_the_prefix_and_no_environment_but_what_is_allowed(
-    start: Start,
+    shared: ReplayGateway,
 ) -> None:
-    gateway = start(
-        settings={"nginx_main_env": "ALLOWED"}, environment={"ALLOWED": "yes", "SECRET": "not for plugins"}
-    )
+    gateway = shared
     (server,) = gateway.plugin_servers
     assert server.environ() == {"PWD": str(gateway.prefix), "ALLOWED": "yes"}
     assert server.cwd() == str(gateway.prefix)
     assert server.cmdline()[1:] == [str(gateway.prefix.parent / "plugin.py"), "-p", str(gateway.prefix)]
 
 
-def test_what_a_plugin_server_prints_is_in_the_log(start: Start) -> None:
-    gateway = start()
+def test_what_a_plugin_server_prints_is_in_the_log(shared: ReplayGateway) -> None:
+    gateway = shared
     (server,) = gateway.plugin_servers
     gateway.child.wait_for(rf"\[yeastar-adapter:{server.pid}\] .*the plugin of the replays", 10)
 
@@ -174,7 +178,7 @@ def test_a_changed_plugin_is_started_anew_and_its_former_instance_closed(
 ) -> None:
     gateway = start(workers=1)
     assert _ask(gateway)[1]["X-Label"] == "first"
-    _load(gateway, _kong_yml(upstream, "second"))
+    gateway.load(_kong_yml(upstream, "second"))
     assert _ask(gateway)[1]["X-Label"] == "second"
     calls = _calls(gateway, "StartInstance", "CloseInstance")
     assert [call[0] for call in calls] == ["StartInstance", "StartInstance", "CloseInstance"]
@@ -186,7 +190,7 @@ def test_a_plugin_loaded_again_is_started_anew_though_nothing_has_changed(
 ) -> None:
     gateway = start(workers=1)
     _ask(gateway)
-    _load(gateway, _kong_yml(upstream, "first"))
+    gateway.load(_kong_yml(upstream, "first"))
     _ask(gateway)
     calls = [call[0] for call in _calls(gateway, "StartInstance", "CloseInstance")]
     assert calls == ["StartInstance", "StartInstance", "CloseInstance"]
@@ -195,7 +199,7 @@ def test_a_plugin_loaded_again_is_started_anew_though_nothing_has_changed(
 def test_a_plugin_that_is_gone_keeps_its_instance(start: Start, upstream: Upstream) -> None:
     gateway = start(workers=1)
     _ask(gateway)
-    _load(gateway, _kong_yml(upstream, None))
+    gateway.load(_kong_yml(upstream, None))
     assert _ask(gateway)[0] == 202
     assert [call[0] for call in _calls(gateway, "StartInstance", "CloseInstance")] == ["StartInstance"]
 
@@ -215,8 +219,7 @@ def test_a_reload_starts_new_servers_and_lets_the_old_finish(start: Start, upstr
     (old,) = gateway.plugin_servers
     with _held(gateway, upstream) as answers:
         gateway.kong_yml.write_text(_kong_yml(upstream, "second"), encoding="utf-8")
-        gateway.child.send(signal.SIGHUP)
-        gateway.child.wait_for("new workers serve from now on", 20)
+        gateway.reload()
         assert len(gateway.plugin_servers) == 2
         assert _ask(gateway)[1]["X-Label"] == "second"
         assert not answers
@@ -230,41 +233,48 @@ def test_a_reload_starts_new_servers_and_lets_the_old_finish(start: Start, upstr
     assert _ask(gateway)[1]["X-Label"] == "second"
 
 
+@pytest.fixture
+def file(shared: ReplayGateway) -> Iterator[Path]:
+    """The shared gateway's configuration file; it is put back."""
+    before = shared.kong_yml.read_text(encoding="utf-8")
+    yield shared.kong_yml
+    shared.kong_yml.write_text(before, encoding="utf-8")
+
+
 @pytest.mark.parametrize("kong_yml", ["services: 1", "no: [", None], ids=["invalid", "not YAML", "gone"])
-def test_a_reload_of_what_is_not_valid_changes_nothing(start: Start, kong_yml: str | None) -> None:
-    gateway = start()
-    before = gateway.plugin_servers
+def test_a_reload_of_what_is_not_valid_changes_nothing(
+    shared: ReplayGateway, file: Path, kong_yml: str | None
+) -> None:
+    before = shared.plugin_servers
     if kong_yml is None:
-        gateway.kong_yml.unlink()
+        file.unlink()
     else:
-        gateway.kong_yml.write_text(kong_yml, encoding="utf-8")
-    gateway.child.send(signal.SIGHUP)
-    gateway.child.wait_for("reload failed, the former configuration stays: ", 10)
-    assert gateway.plugin_servers == before
-    assert _ask(gateway)[1]["X-Label"] == "first"
+        file.write_text(kong_yml, encoding="utf-8")
+    assert "reload failed, the former configuration stays: " in shared.reload()
+    assert shared.plugin_servers == before
+    assert _ask(shared)[1]["X-Label"] == "first"
 
 
 def test_a_reload_whose_plugin_server_does_not_start_changes_nothing(
-    start: Start, upstream: Upstream
+    shared: ReplayGateway, file: Path
 ) -> None:
-    gateway = start()
-    before = gateway.plugin_servers
-    plugin = gateway.prefix.parent / "plugin.py"
+    before = shared.plugin_servers
+    plugin = shared.prefix.parent / "plugin.py"
+    code = plugin.read_text(encoding="utf-8")
     plugin.write_text("raise SystemExit('it does not start')\n", encoding="utf-8")
-    gateway.kong_yml.write_text(_kong_yml(upstream, "second"), encoding="utf-8")
-    gateway.child.send(signal.SIGHUP)
-    gateway.child.wait_for("reload failed, the former configuration stays: .* it does not start", 10)
-    assert gateway.plugin_servers == before
-    assert _ask(gateway)[1]["X-Label"] == "first"
+    file.write_text(file.read_text(encoding="utf-8").replace("first", "second"), encoding="utf-8")
+    said = shared.reload()
+    plugin.write_text(code, encoding="utf-8")
+    assert re.search("reload failed, the former configuration stays: .* it does not start", said)
+    assert shared.plugin_servers == before
+    assert _ask(shared)[1]["X-Label"] == "first"
 
 
-def test_connections_that_are_idle_end_with_a_reload(start: Start) -> None:
-    gateway = start()
-    with gateway.connection() as idle:
+def test_connections_that_are_idle_end_with_a_reload(shared: ReplayGateway) -> None:
+    with shared.connection() as idle:
         idle.request("GET", "/nothing-here")
         idle.getresponse().read()
-        gateway.child.send(signal.SIGHUP)
-        gateway.child.wait_for("new workers serve from now on", 20)
+        shared.reload()
         assert idle.sock.recv(1) == b""
 
 

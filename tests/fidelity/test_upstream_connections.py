@@ -6,7 +6,6 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -82,10 +81,18 @@ def service() -> Iterator[_Service]:
     service.close()
 
 
-@pytest.fixture
-def gateway(tmp_path: Path, service: _Service) -> Iterator[ReplayGateway]:
-    with ReplayGateway(tmp_path, _KONG_YML.format(port=service.port), "accepting_plugin") as gateway:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayGateway]:
+    directory = tmp_path_factory.mktemp("connections")
+    with ReplayGateway(directory, _KONG_YML.format(port=9), "accepting_plugin") as gateway:
         yield gateway
+
+
+@pytest.fixture
+def gateway(running: ReplayGateway, service: _Service) -> ReplayGateway:
+    """The gateway in front of the test's own service, to which it has no connection yet."""
+    running.load(_KONG_YML.format(port=service.port))
+    return running
 
 
 def _ask(gateway: ReplayGateway, method: str, path: str) -> tuple[int, bytes]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.fidelity.recording import HOLD, ReplayGateway
-
-RELOADED = r"^kong\.embedded reloaded$"
+from tests.harness.gateway import wait_until
 
 
 def _configuration(text: str, path: str = "/") -> str:
@@ -23,9 +21,10 @@ def _configuration(text: str, path: str = "/") -> str:
     return json.dumps({"_format_version": "3.0", "services": [service], "plugins": [adapter]})
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[ReplayGateway]:
-    with ReplayGateway(tmp_path, _configuration("of the file"), "scripted_plugin") as running:
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayGateway]:
+    directory = tmp_path_factory.mktemp("reload")
+    with ReplayGateway(directory, _configuration("of the file"), "scripted_plugin") as running:
         yield running
 
 
@@ -35,31 +34,25 @@ def _answer(gateway: ReplayGateway) -> str:
         return str(json.loads(connection.getresponse().read())["message"])
 
 
-def _post(gateway: ReplayGateway, configuration: str) -> None:
-    with gateway.connection() as connection:
-        connection.port = gateway.admin_port
-        body = json.dumps({"config": configuration})
-        connection.request("POST", "/config", body, {"Content-Type": "application/json"})
-        assert connection.getresponse().status == 201
-
-
 def test_a_reload_brings_the_files_configuration_back(gateway: ReplayGateway) -> None:
-    _post(gateway, _configuration("posted"))
+    gateway.load(_configuration("posted"))
     assert _answer(gateway) == "posted"
-    gateway.child.send(signal.SIGHUP)
-    gateway.child.wait_for(RELOADED, 30)
+    gateway.reload()
     assert _answer(gateway) == "of the file"
 
 
 def test_a_configuration_posted_during_a_reload_is_kept(gateway: ReplayGateway) -> None:
     hold = gateway.prefix / HOLD
     hold.touch()  # the reload waits for its plugin server
-    gateway.child.send(signal.SIGHUP)
-    gateway.child.wait_for(r"starting pluginserver process(.|\n)*starting pluginserver process", 30)
-    _post(gateway, _configuration("posted"))
-    assert _answer(gateway) == "posted"
-    hold.unlink()
-    gateway.child.wait_for(RELOADED, 30)
+    starting = "starting pluginserver process"
+    started = gateway.child.output().count(starting)
+    with ThreadPoolExecutor() as pool:
+        reloading = pool.submit(gateway.reload)
+        wait_until(lambda: gateway.child.output().count(starting) > started, 30, "a plugin server")
+        gateway.load(_configuration("posted"))
+        assert _answer(gateway) == "posted"
+        hold.unlink()
+        assert "reloaded" in reloading.result()
     assert _answer(gateway) == "posted"
 
 
@@ -72,8 +65,7 @@ def test_a_connection_that_has_sent_nothing_yet_is_served_after_a_reload(gateway
         half.sendall(b"GET / HTTP/1.1\r\n")
         idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(65536).startswith(b"HTTP/1.1 200")
-        gateway.child.send(signal.SIGHUP)
-        gateway.child.wait_for(RELOADED, 30)
+        gateway.reload()
         assert idle.recv(65536) == b""
         silent.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         half.sendall(b"Host: x\r\n\r\n")
