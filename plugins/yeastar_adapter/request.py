@@ -1,6 +1,7 @@
 """What yeastar-reader leaves of a request, and of FutureSMS's answer to it: values, read once.
 
-`kong/plugins/yeastar-reader/handler.lua` is the other side; docs/architecture.md ("Between Lua and Python") has the fields.
+`kong/plugins/yeastar-reader/handler.lua` is the other side; "Between Lua and Python" of
+docs/architecture.md has the fields.
 """
 
 from __future__ import annotations

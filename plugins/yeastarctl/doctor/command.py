@@ -52,7 +52,7 @@ def doctor(
 
     The plugin server's socket and process; with --config also the configuration, the Redis servers, and a log-in
     at FutureSMS (auth/login, auth/me, auth/logout; no message is sent) with the clock's difference.
-    Run it as Kong's user and with Kong's environment.
+    Run it as Kong's user with Kong's environment, or as root with --env-file.
     """
     terminal = Terminal(as_json)
     variables = Variables.of_kong(os.environ, env_file)
