@@ -1,4 +1,4 @@
-"""The plugin's Kong schema, as data. What cannot be said here is checked when an instance starts: `config.py`."""
+"""The plugin's Kong schema, as data. What cannot be said here is checked when an instance starts: `settings.py`."""
 
 from __future__ import annotations
 
