@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,24 +9,16 @@ import pytest
 import requests
 
 from tests.harness.gateway import Gateway, wait_until
-from tests.harness.kong_yml import KongYml
+from tests.harness.kong_yml import REPORTS, KongYml
 from tests.harness.pbx import Pbx
 from tests.harness.stub import StubClient
-
-REPORTS = "/api/v1/integration/yeastar/sms/reports/"
-SECRET = "9f1c2e3d4b5a69788796a5b4c3d2e1f0"
 
 
 @pytest.fixture
 def reporting(gateway: Gateway, kong_yml: KongYml, stub: StubClient, pytestconfig: pytest.Config) -> Gateway:
     """A gateway with the second route, and a FutureSMS that reports at once, to this machine too."""
     public_url = pytestconfig.getoption("--reports-url") or gateway.proxy_url
-    kong_yml.config["delivery_reports"] = {"enabled": True, "public_url": public_url, "secret": SECRET}
-    [service] = kong_yml["services"]
-    route = copy.deepcopy(service["routes"][0])
-    route |= {"name": "yeastar-reports", "paths": [f"~{REPORTS}"]}
-    route.pop("id", None)
-    service["routes"].append(route)
+    kong_yml.take_reports(public_url)
     gateway.load(kong_yml)
     stub.report(https_only=False, allow_private=True, charge_ms=0, delay_ms=0, retry_ms=0)
     return gateway

@@ -99,7 +99,7 @@ def _site(tmp_path_factory: pytest.TempPathFactory, journal: Journal, secrets: S
     trusted = directory / "trusted.pem"
     trusted.write_bytes(authority.certificate.read_bytes())
     with contextlib.ExitStack() as stack:
-        stub = StubServer(directory, tls=certificates["stub"])
+        stub = StubServer(directory, tls=certificates["stub"], trusted=authority.certificate)
         stack.callback(stub.stop)
         redis = RedisServer(directory, tls=certificates["redis"])
         stack.callback(redis.stop)
@@ -397,3 +397,35 @@ def test_tokens_that_are_revoked_while_the_adapter_trusts_nobody_lose_messages_a
     assert load.statuses.keys() == {200, 500}
     assert "localhost is not trusted: " in site.log()
     load.verdict()
+
+
+# --- from FutureSMS to the gateway: delivery reports --------------------------------------------------------------
+
+
+def test_a_report_is_taken_over_tls_and_one_that_a_bad_certificate_has_kept_back_is_taken_once_it_is_mended(
+    site: Site, tmp_path: Path
+) -> None:
+    reporting = site.kong_yml.copy()
+    reporting.take_reports(site.gateway.proxy_ssl_url)
+    site.gateway.load(reporting)
+    site.stub.report(allow_private=True, charge_ms=0, delay_ms=0, retry_ms=50, attempts=1000)
+    assert site.pbx.send().status == 200
+    wait_until(lambda: site.stub.reports()["counts"].get("stored DELIVRD") == 1, 30, "the first report")
+
+    site.show("gateway", Authority(tmp_path / "other"))
+    site.gateway.reload()
+    site.gateway.load(reporting)
+    in_clear = Pbx(site.gateway.proxy_url, journal=site.pbx.journal, secrets=site.pbx.secrets)
+    assert in_clear.send().status == 200
+    wait_until(
+        lambda: site.stub.reports()["counts"]["attempts"] >= 3,
+        30,
+        "reports that nobody trusts enough to send",
+    )
+    assert site.stub.reports()["counts"]["stored"] == 1
+
+    site.show("gateway")
+    site.gateway.reload()
+    site.gateway.load(reporting)
+    wait_until(lambda: site.stub.reports()["waiting"] == 0, 30, "the second report")
+    assert site.stub.reports()["counts"]["stored DELIVRD"] == 2

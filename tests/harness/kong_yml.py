@@ -17,6 +17,8 @@ from .stub import PASSWORD, USERNAME
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = "yeastar-adapter"
+REPORTS = "/api/v1/integration/yeastar/sms/reports/"
+REPORTS_SECRET = "9f1c2e3d4b5a69788796a5b4c3d2e1f0"
 
 VARIABLES = {"FUTURESMS_USERNAME": USERNAME, "FUTURESMS_PASSWORD": PASSWORD}
 """What the vault references of kong.yml stand for in tests, unless the environment says otherwise."""
@@ -86,6 +88,18 @@ class KongYml(dict[str, Any]):
         for name in ("protocol", "host", "port", "path"):
             self.service.pop(name, None)
         self.service["url"] = url
+
+    def take_reports(self, public_url: str) -> None:
+        """Ask for delivery reports, to be sent to `public_url`, and take them on a route beside that of PBXs."""
+        self.config["delivery_reports"] = {
+            "enabled": True,
+            "public_url": public_url,
+            "secret": REPORTS_SECRET,
+        }
+        route = copy.deepcopy(self.service["routes"][0])
+        route |= {"name": "yeastar-reports", "paths": [f"~{REPORTS}"]}
+        route.pop("id", None)
+        self.service["routes"].append(route)
 
     def use_redis(self, settings: Mapping[str, Any]) -> None:
         """`settings` as `RedisServer.settings()` gives them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,9 +117,16 @@ class StubServer(StubClient):
     """A stub process of the suite's own, on a free port that it keeps from start to start."""
 
     def __init__(
-        self, directory: Path, *, options: Sequence[str] = (), tls: ServerCertificate | None = None
+        self,
+        directory: Path,
+        *,
+        options: Sequence[str] = (),
+        tls: ServerCertificate | None = None,
+        trusted: Path | None = None,
     ) -> None:
-        """`tls`: the stub listens at `tls_url` too, and shows this certificate there."""
+        """`tls`: the stub listens at `tls_url` too, and shows this certificate there. `trusted`: whom it believes where
+        it sends reports; default: the system's bundle."""
+        self._environment = {**os.environ, **({"SSL_CERT_FILE": str(trusted)} if trusted else {})}
         self._log = directory / "stub.log"
         self._options = list(options)
         if tls is not None:
@@ -164,6 +172,7 @@ class StubServer(StubClient):
             "upstream_stub",
             [sys.executable, "-m", "upstream_stub", "--listen", listen, *tls, *self._options],
             log=self._log,
+            environment=self._environment,
             directory=ROOT,
         )
         ready = child.wait_for(r"^upstream_stub ready (\S+)(?: https://\S+:(\d+))?", 30)
