@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.gateway import Gateway
+from tests.harness.kong_yml import KongYml
 from tests.harness.pbx import Pbx
 from tests.harness.stub import LOGIN, REFRESH, SENDS, StubClient
 
@@ -201,6 +203,27 @@ def test_a_401_again_with_a_new_token_is_10005_after_two_attempts(pbx: Pbx, stub
     assert pbx.send().code == "10005"
     assert len(stub.requests(path=SENDS)) == 2
     assert pbx.send().status == 200
+
+
+def test_messages_that_are_answered_401_whatever_the_token_are_not_sent_on_for_ever(
+    gateway_without_session: str, pbx: Pbx, stub: StubClient
+) -> None:
+    stub.behave(path=SENDS, status=401, times=None)
+    assert {pbx.send().code for _ in range(20)} == {"10005"}
+    assert stub.count(f"POST {SENDS}") + stub.count(f"POST {LOGIN}") <= 20
+    assert stub.orders() == []
+
+
+def test_a_changed_configuration_keeps_the_session(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
+) -> None:
+    assert pbx.send().status == 200
+    for sender in ("SID-1002", "SID-1001"):
+        kong_yml.entry("acme-manila")["sender_id"] = sender
+        gateway.load(kong_yml)
+        assert pbx.send().status == 200
+        assert stub.orders()[-1]["sender_id"] == sender
+    assert stub.count(f"POST {LOGIN}") == 1
 
 
 def test_orders_that_are_taken_in_between_keep_401s_from_stopping_the_account(
