@@ -254,7 +254,8 @@ def test_a_body_that_breaks_off_is_10002(gateway: Gateway, stub: StubClient, key
     answer = raw(gateway, whole.replace(DEMO_KEY.encode(), key.encode()))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Content-Type: application/json\r\n" in answer
-    assert b'{"errors": [{"code": "10002", "title": "Invalid parameter", ' in answer
+    detail = b"the body could not be read"
+    assert b'{"errors": [{"code": "10002", "title": "Invalid parameter", "detail": "%s"}]}' % detail in answer
     assert stub.orders() == []
 
 

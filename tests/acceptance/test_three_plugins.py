@@ -163,6 +163,51 @@ def test_of_two_decisions_neither_is_carried_out(
     assert stub.requests("/api/v1/sms/sends") == []
 
 
+TWICE = """
+local nonce = kong.ctx.shared.yeastar_request.nonce
+local body = '{"phone_number": "+639170000001", "var": "forged"}'
+local function decide()
+  kong.yeastar.forward(%d, nonce, "/api/v1/sms/sends", "t", body, "acme-manila", "id", {})
+end
+for _ = 1, %d do
+  coroutine.wrap(decide)()
+end
+"""
+
+
+@pytest.mark.parametrize(
+    ("interface", "times", "sent"),
+    [(1, 1, 1), (1, 2, 0), (0, 1, 0), (2, 1, 0)],
+    ids=["good", "two", "old", "new"],
+)
+def test_a_decision_is_carried_out_where_it_is_the_only_one_and_of_this_interface(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient, interface: int, times: int, sent: int
+) -> None:
+    """Whoever has read what the reader left decides in the adapter's place, if the adapter does not."""
+    switch_off(kong_yml, [ADAPTER])
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [TWICE % (interface, times)]}})
+    gateway.load(kong_yml)
+    # Unchecked: without the adapter nobody waits for FutureSMS's answer, to take its headers off.
+    assert pbx.send(checked=False).code == "10007"
+    assert len(stub.requests("/api/v1/sms/sends")) == sent
+
+
+def test_kongs_own_copy_of_the_headers_of_the_pbx_is_gone_when_the_order_is_proxied(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx
+) -> None:
+    """There Kong looks for `Connection: Authorization`, and would drop the order's token."""
+    copy = "ngx.ctx.cached_request_headers = { connection = 'close, Authorization' }"
+    look = """
+      local copy = ngx.ctx.cached_request_headers
+      kong.response.set_header("X-Copy", copy and copy.connection or "none")
+    """
+    config = {"access": [copy], "header_filter": [look]}
+    plugins(kong_yml).append({"name": "post-function", "config": config})
+    gateway.load(kong_yml)
+    answer = pbx.send()
+    assert (answer.status, answer.headers["x-copy"]) == (200, "none")
+
+
 def test_what_a_plugin_between_does_to_the_request_does_not_reach_futuresms(
     gateway: Gateway, kong_yml: KongYml, pbx: Pbx, stub: StubClient
 ) -> None:
@@ -224,6 +269,28 @@ def test_a_plugin_between_sees_neither_key_nor_text(
     assert answer.status == 200
     assert (answer.headers["x-key"], answer.headers["x-text"]) == ("none", "none")
     assert answer.headers["x-left"] == "nil"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "If-Match",
+        "If-None-Match",
+        "If-Modified-Since",
+        "If-Unmodified-Since",
+    ],
+)
+def test_a_plugin_between_sees_no_credential_and_no_condition_of_the_pbx(
+    gateway: Gateway, kong_yml: KongYml, pbx: Pbx, name: str
+) -> None:
+    look = f"kong.response.set_header('X-Seen', kong.request.get_header('{name}') or 'none')"
+    plugins(kong_yml).append({"name": "post-function", "config": {"access": [look]}})
+    gateway.load(kong_yml)
+    headers = {} if name == "Authorization" else {name: "told"}
+    assert pbx.send(headers=headers).headers["x-seen"] == "none"
 
 
 def test_an_answer_that_is_signed_by_another_plugin_is_not_taken_for_the_adapters(

@@ -79,7 +79,7 @@ MUTANTS = (
         f"{READER}/handler.lua",
         '  "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",\n',
         "",
-        f"{FOREIGN} -k no_header_of_the_pbx",
+        f"{THREE} -k no_condition_of_the_pbx",
     ),
     Mutant(
         "what the reader left is gone when the plugins after the adapter run",
@@ -93,7 +93,7 @@ MUTANTS = (
         f"{READER}/handler.lua",
         "state.contested = state.decision ~= nil",
         "state.contested = false",
-        f"{THREE} -k of_two_decisions",
+        f"{THREE} -k only_one_and_of_this_interface",
     ),
     Mutant(
         "nobody can guess a nonce",
@@ -157,7 +157,7 @@ MUTANTS = (
         f"{READER}/forwarding.lua",
         "  ngx.ctx.cached_request_headers = nil\n",
         "",
-        f"{FOREIGN} -k no_header_of_the_pbx",
+        f"{THREE} -k own_copy_of_the_headers",
     ),
     Mutant(
         "a client cannot switch the response phase off",
@@ -171,7 +171,7 @@ MUTANTS = (
         GUARD,
         "decision.interface ~= INTERFACE",
         "false",
-        "tests/faults/test_versions.py -k adapter_of_another_interface",
+        f"{THREE} -k only_one_and_of_this_interface",
     ),
     Mutant(
         "FutureSMS gets the order, whatever a plugin has put in its place",
