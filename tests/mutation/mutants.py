@@ -252,10 +252,10 @@ MUTANTS = (
         "tests/unit/adapter/test_authentication.py -k every_other_header",
     ),
     Mutant(
-        "a blank key opens to nobody",
+        "a key that is too short to be a secret opens to nobody",
         f"{ADAPTER}/settings.py",
-        "        if not key:\n",
-        "        if False:\n",
+        "elif len(key) < PLAIN_KEY_AT_LEAST:",
+        "elif False:",
         "tests/unit/config/test_settings.py -k blank_short_or_malformed",
     ),
     Mutant(

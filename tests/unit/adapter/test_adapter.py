@@ -118,7 +118,9 @@ def test_a_consumer_that_kong_does_not_have_may_send_nothing(caplog: pytest.LogC
 
 def test_a_switched_off_consumer_is_refused_before_its_rate_is_counted() -> None:
     by = adapter(rate_limit={"policy": "local", "day": 1})
-    assert [code(access(left(key=OFF_KEY), by)) for _ in range(3)] == ["10005"] * 3
+    entity = {**ENTITY, "username": "globex-cebu"}
+    decisions = [access(left(key=OFF_KEY), by, consumers=[entity]) for _ in range(3)]
+    assert [code(decision) for decision in decisions] == ["10005"] * 3
 
 
 def test_a_body_that_the_reader_did_not_hand_over_is_too_long() -> None:
