@@ -57,14 +57,14 @@ def _text_rules() -> list[Field]:
             "text_limit": {
                 "type": "integer",
                 "between": [1, 2000],
-                "description": "Longest text, in characters; not set: 2000.",
+                "description": "Maximum length of a text, in characters; not set: 2000.",
             }
         },
         {
             "sms_parts": {
                 "type": "integer",
                 "between": [1, 255],
-                "description": "Most SMS that a text may take, counted as GSM 03.38 and UCS-2 do; "
+                "description": "Maximum number of SMS for one text, counted as GSM 03.38 and UCS-2 do; "
                 "not set: any number.",
             }
         },
@@ -79,7 +79,7 @@ _RECIPIENTS: dict[str, Any] = {
                 "type": "array",
                 "elements": {"type": "string", "len_min": 2, "len_max": 2},
                 "len_min": 1,
-                "description": "Regions that messages may go to, such as `[PH, SG]`; not set: any.",
+                "description": "Countries that messages may go to, such as `[PH, SG]`; not set: any.",
             }
         }
     ],
@@ -109,12 +109,10 @@ def _merchant(timeout: dict[str, Any]) -> dict[str, Any]:
 _TIMEOUT = {
     "type": "integer",
     "between": [1, 60000],
-    "description": "Longest wait for a token, and for an order that is submitted again, in milliseconds.",
+    "description": "Timeout for a token, and for an order that is submitted again, in milliseconds.",
 }
 
-_SENDER_ID = _referenceable(
-    "FutureSMS sender: `SID-…` or `AUTO`. The PBX's `from` never chooses it by itself."
-)
+_SENDER_ID = _referenceable("FutureSMS sender: `SID-…` or `AUTO`. The PBX's `from` does not choose it.")
 _TEMPLATE_ID = _referenceable(
     "Approved FutureSMS template that takes the text; a pass-through one takes up to 2000 characters."
 )
@@ -130,10 +128,16 @@ _CONSUMER = {
                 "elements": _secret(
                     "`sha256:<64 hex>`, a vault reference, or a key of at least 20 characters."
                 ),
-                "description": "The keys of this PBX; several while one is replaced by the next.",
+                "description": "The keys of this PBX; several during key rotation.",
             }
         },
-        {"enabled": {"type": "boolean", "default": True, "description": "The switch: off is 403/10005."}},
+        {
+            "enabled": {
+                "type": "boolean",
+                "default": True,
+                "description": "Whether this PBX may send; false: it gets 403/10005.",
+            }
+        },
         {"sender_id": _SENDER_ID},
         {"template_id": _TEMPLATE_ID},
         {
@@ -167,7 +171,7 @@ SCHEMA: list[Field] = [
             "type": "array",
             "default": [],
             "elements": _CONSUMER,
-            "description": "One entry a PBX. What an entry does not say is taken from below.",
+            "description": "One entry for each PBX. What an entry leaves out is taken from the settings below.",
         }
     },
     {
@@ -223,7 +227,7 @@ SCHEMA: list[Field] = [
                         "type": "string",
                         "default": "local",
                         "one_of": ["local", "redis"],
-                        "description": "`redis`: one count for all nodes; `local`: one a node.",
+                        "description": "`redis`: one count for all nodes; `local`: one per node.",
                     }
                 },
                 {
@@ -258,7 +262,7 @@ SCHEMA: list[Field] = [
                                     "type": "integer",
                                     "default": 200,
                                     "between": [1, 60000],
-                                    "description": "Longest wait of a request for Redis, in milliseconds.",
+                                    "description": "Timeout of a request to Redis, in milliseconds.",
                                 }
                             },
                         ],
@@ -302,7 +306,7 @@ SCHEMA: list[Field] = [
             "type": "number",
             "default": 5,
             "between": [0, 86400],
-            "description": "How long a consumer read from Kong is remembered; Kong reads its database each time.",
+            "description": "How long a consumer that was read from Kong is cached, in seconds.",
         }
     },
     {
@@ -322,7 +326,7 @@ SCHEMA: list[Field] = [
                         "type": "string",
                         "default": "text",
                         "one_of": ["text", "json"],
-                        "description": "Lines for people, or one JSON object a line.",
+                        "description": "Lines of text, or one JSON object per line.",
                     }
                 },
             ],
