@@ -52,7 +52,6 @@ class _Generation:
     servers: list[PluginServer]
     clients: set[ClientConnection] = field(default_factory=set)
     turn: itertools.cycle[Worker] = field(init=False)
-    retired: bool = False
 
     def __post_init__(self) -> None:
         self.turn = itertools.cycle(self.workers)
@@ -256,7 +255,6 @@ class Gateway:
             await asyncio.sleep(0.02)
 
     async def _retire(self, generation: _Generation) -> None:
-        generation.retired = True
         for connection in list(generation.clients):
             connection.abort()
         for worker in generation.workers:
@@ -265,19 +263,19 @@ class Gateway:
 
     def _accept(self, speaks_tls: bool | None = None) -> ClientConnection:
         """The protocol of a new connection. `speaks_tls`: None on the listener without TLS."""
-        generation = self._generation
-        if generation is None:
-            raise ConnectionRefusedError
+        clients: set[ClientConnection] = set()
 
-        def opened(connection: ClientConnection) -> None:
-            if generation.retired:  # while its handshake went on
-                connection.abort()
-            else:
-                generation.clients.add(connection)
+        def opened(connection: ClientConnection) -> Worker | None:
+            # Not before: workers that have been replaced while its handshake went on may be gone by its end.
+            nonlocal clients
+            if self._generation is None:
+                return None
+            clients = self._generation.clients
+            clients.add(connection)
+            return next(self._generation.turn)
 
-        plain = speaks_tls is False
         return ClientConnection(
-            next(generation.turn), handler.serve, opened, generation.clients.discard, plain
+            handler.serve, opened, lambda connection: clients.discard(connection), speaks_tls is False
         )
 
 

@@ -28,17 +28,17 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        worker: Worker,
         serve: Callable[[Exchange], Awaitable[None]],
-        on_open: Callable[[ClientConnection], None],
+        on_open: Callable[[ClientConnection], Worker | None],
         on_close: Callable[[ClientConnection], None],
         plain_on_tls: bool = False,
     ) -> None:
-        """`serve` answers a request; `on_open` is told when the connection can be used (after the handshake).
+        """`serve` answers a request; `on_open` says who does, once the connection can be used: after the handshake.
+        None: nobody, it is closed.
 
         `plain_on_tls`: the client has not spoken TLS to a listener that wants it.
         """
-        self._worker = worker
+        self._worker: Worker
         self._answer = serve
         self._on_open = on_open
         self._plain_on_tls = plain_on_tls
@@ -79,8 +79,12 @@ class ClientConnection(asyncio.Protocol):
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        worker = self._on_open(self)
+        if worker is None:
+            transport.abort()
+            return
+        self._worker = worker
         self._arm(HEAD_SECONDS)
-        self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:

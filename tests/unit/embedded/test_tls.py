@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from tests.harness.gateway import CA, EmbeddedGateway
+from tests.harness.gateway import CA, EmbeddedGateway, wait_until
 
 AUTHORITY = trustme.CA()
 
@@ -156,3 +156,37 @@ def test_a_gateway_without_a_certificate_says_what_it_needs(tmp_path: Path) -> N
         EmbeddedGateway(
             tmp_path, json.dumps(_configuration()), environment={"KONG_SSL_CERT": "", "PATH": "/usr/bin:/bin"}
         )
+
+
+def test_a_handshake_that_outlasts_the_workers_it_began_with_is_served(gateway: EmbeddedGateway) -> None:
+    gateway.load(_configuration())
+    context = _trusting()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", _port(gateway)), timeout=30) as plain:
+
+        def step(action: Callable[[], Any]) -> Any:
+            """Until TLS can do it, with what comes and goes meanwhile."""
+            while True:
+                try:
+                    done = action()
+                except ssl.SSLWantReadError:  # noqa: PERF203
+                    plain.sendall(outgoing.read())
+                    received = plain.recv(65536)
+                    assert received, "the gateway has closed the connection"
+                    incoming.write(received)
+                else:
+                    plain.sendall(outgoing.read())
+                    return done
+
+        with pytest.raises(ssl.SSLWantReadError):
+            secured.do_handshake()
+        hello = outgoing.read()
+        plain.sendall(hello[:50])
+        servers = gateway.plugin_server_pids()
+        gateway.reload()
+        wait_until(lambda: not set(servers) & set(gateway.plugin_server_pids()), 30, "the old workers' end")
+        plain.sendall(hello[50:])
+        step(secured.do_handshake)
+        step(lambda: secured.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        assert step(lambda: secured.read(65536)).startswith(b"HTTP/1.1 200 OK\r\n")
