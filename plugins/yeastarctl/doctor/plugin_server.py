@@ -17,7 +17,7 @@ from ..lua_path import lua_root
 from .line import Line
 
 _SUBJECT = "plugin server"
-_PREFIXES = ("/var/run/kong", "/usr/local/kong")
+_PREFIXES = ("/var/kong", "/usr/local/kong")
 _CONF_NAME = NAME.replace("-", "_")
 
 

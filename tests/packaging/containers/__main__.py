@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import RUNS
 from .engine import BASE_IMAGES, Engine, NoEngine, Project
-from .table import Row, markdown
+from .table import Failed, Row, markdown
 
 
 def main() -> int:
@@ -40,7 +40,8 @@ def main() -> int:
                 found = [Row(name, f"skipped: {problem}")]
             except AssertionError as problem:
                 failed.append(name)
-                found = [Row(name, "FAILED: " + " ".join(str(problem).split())[:200])]
+                found = problem.rows if isinstance(problem, Failed) else []
+                found.append(Row(name, "FAILED: " + " ".join(str(problem).split())[:200]))
                 print(f"{name} failed:\n{problem}", file=sys.stderr)
                 if given.log:
                     logs = project.compose("--profile", "*", "logs", "--no-color", check=False).stdout

@@ -21,7 +21,7 @@ from tests.harness.stub import PASSWORD, SENDS, USERNAME
 
 from .engine import Project, until
 from .runs import ready, run
-from .table import Row
+from .table import Failed, Row
 
 FASTER = 60
 MUCH_FASTER = 360  # of rules that look back a day
@@ -57,9 +57,12 @@ def alerts(project: Project) -> list[Row]:
             except AssertionError as problem:
                 silent.append(name)
                 row.seen = f"FAILED: {str(problem)[:150]}"
+                ready(project)
+                project.stub.reset()
             rows.append(row)
             print(" | ".join(row.cells()), flush=True)
-    assert not silent, f"{', '.join(silent)} did not fire, or did not end"
+    if silent:
+        raise Failed(f"{', '.join(silent)} did not fire, or did not end", rows)
     return rows
 
 

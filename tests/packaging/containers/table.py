@@ -34,6 +34,14 @@ class Row:
         return (self.run, *numbers, self.seen)
 
 
+class Failed(AssertionError):
+    """Some of a run's rows are not as promised."""
+
+    def __init__(self, message: str, rows: list[Row]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 @contextmanager
 def traffic(row: Row, pbx: Pbx, stub: StubClient, *, counted: bool = True) -> Iterator[Load]:
     """PBXs that send at RATE meanwhile; fills `row`.
