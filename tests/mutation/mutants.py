@@ -272,7 +272,28 @@ MUTANTS = (
         "if False:",
         "tests/acceptance/test_senders.py -k others_have_no_permission",
     ),
+    Mutant(
+        "an order that is taken ends the trouble of its account",
+        f"{ADAPTER}/plugin.py",
+        "            order_taken(upstream.token)\n",
+        "",
+        "tests/unit/adapter/test_adapter.py -k known_to_be_good",
+    ),
     # FutureSMS and Redis
+    Mutant(
+        "few connections to FutureSMS are made at once",
+        f"{ADAPTER}/futuresms/connections.py",
+        "_CONNECTING = 8",
+        "_CONNECTING = 20",
+        "tests/unit/futuresms/test_tls.py -k few_connections",
+    ),
+    Mutant(
+        "one looks again for all who wait in the line",
+        f"{ADAPTER}/futuresms/line.py",
+        "if self._waiting and not self._looking and",
+        "if self._waiting and",
+        "tests/unit/futuresms/test_line.py -k looks_again",
+    ),
     Mutant(
         "FutureSMS's certificate is verified",
         f"{ADAPTER}/trust.py",

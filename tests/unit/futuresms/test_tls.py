@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -269,26 +268,41 @@ def test_an_order_after_a_connection_was_closed_without_a_word_has_its_own(
     assert server.connections == before + 3
 
 
-def test_few_connections_are_made_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+CONNECTING = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, socket, threading
+from urllib3.connection import HTTPConnection
+from yeastar_adapter.futuresms.connections import Failed, connections_to
+connecting, given_up = 0, threading.Event()
+def connect(self):
+    global connecting
+    connecting += 1
+    given_up.wait()
+    raise OSError
+def post():
+    try:
+        way.post("/p", b"", {}, 60.0)
+    except Failed:
+        pass
+HTTPConnection.connect = connect
+socket.getaddrinfo = lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 9))]
+way = connections_to("http://127.0.0.1:9")
+calls = [gevent.spawn(post) for _ in range(20)]
+while any(not call.started for call in calls):
+    gevent.sleep(0)
+for _ in range(1000):
+    gevent.sleep(0)
+print(connecting)
+given_up.set()
+gevent.joinall(calls)
+print(connecting)
+"""
+
+
+def test_few_connections_are_made_at_once(run_python: Callable[..., str]) -> None:
     """A storm's handshakes all at once would keep everybody else waiting."""
-    connecting, most, all_in = 0, 0, threading.Event()
-    connect = HTTPConnection.connect
-
-    def counted(self: HTTPConnection) -> None:
-        nonlocal connecting, most
-        connecting += 1
-        most = max(most, connecting)
-        if connecting == 8:
-            all_in.set()
-        assert all_in.wait(20)
-        connect(self)
-        connecting -= 1
-
-    monkeypatch.setattr(HTTPConnection, "connect", counted)
-    way = connections_to(server.url)
-    with ThreadPoolExecutor(20) as storm:
-        assert list(storm.map(lambda _: post(way, idle=0), range(20))) == [200] * 20
-    assert most == 8
+    assert run_python(CONNECTING) == "8\n20\n"
 
 
 GIVING_WAY = """
