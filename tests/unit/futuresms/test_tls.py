@@ -37,7 +37,7 @@ def api(tls_stub: StubServer, authority: Authority) -> Callable[..., MerchantApi
         base_url: str = tls_stub.tls_url, ca_certificates: Path | None = authority.certificate
     ) -> MerchantApi:
         trusted = None if ca_certificates is None else str(ca_certificates)
-        return MerchantApi(Account(base_url, USERNAME, PASSWORD, 5.0, trusted))
+        return MerchantApi(Account(base_url, USERNAME, PASSWORD, 30.0, trusted))
 
     return at
 
@@ -45,10 +45,10 @@ def api(tls_stub: StubServer, authority: Authority) -> Callable[..., MerchantApi
 def test_log_in_order_and_log_out_go_over_tls(api: Callable[..., MerchantApi], tls_stub: StubServer) -> None:
     merchant = api()
     tokens = merchant.log_in()
-    answer, _ = merchant.submit(SENDS, order(1), tokens.access, 5.0)
+    answer, _ = merchant.submit(SENDS, order(1), tokens.access, 30.0)
     assert answer.is_order
     merchant.log_out(tokens.access)
-    assert merchant.submit(SENDS, order(2), tokens.access, 5.0)[0].status == 401
+    assert merchant.submit(SENDS, order(2), tokens.access, 30.0)[0].status == 401
 
 
 def test_a_certificate_of_an_unknown_authority_ends_the_call_before_the_password_is_sent(
@@ -89,7 +89,7 @@ def test_a_certificate_that_changes_meanwhile_is_verified_anew(
     tls_stub.kill()
     tls_stub.start()
     with pytest.raises(Unreachable, match="is not trusted"):
-        merchant.submit(SENDS, order(1), tokens.access, 5.0)
+        merchant.submit(SENDS, order(1), tokens.access, 30.0)
     assert tls_stub.orders() == []
 
 
@@ -227,7 +227,7 @@ def server() -> Iterator[Server]:
 
 
 def post(to: Connections, idle: float) -> int:
-    return to.post("/p", b"{}", {}, 5.0, idle).status
+    return to.post("/p", b"{}", {}, 30.0, idle).status
 
 
 def test_calls_share_a_connection_as_long_as_it_is_not_idle_for_too_long(
@@ -249,7 +249,7 @@ def test_an_order_uses_no_connection_that_has_been_idle(
     now = time.monotonic()
     for later in (0.0, 0.2, 0.4, 3.0):
         monkeypatch.setattr(connections.time, "monotonic", lambda later=later: now + later)
-        merchant.submit(SENDS, order(1), "token", 5.0)
+        merchant.submit(SENDS, order(1), "token", 30.0)
     assert server.connections == 4
 
 
@@ -358,7 +358,7 @@ def test_an_order_goes_to_the_path_that_kong_has_and_a_log_in_below_that_of_base
     merchant = MerchantApi(Account(f"{tls_stub.url}/futuresms", USERNAME, PASSWORD))
     with pytest.raises(Unreachable):
         merchant.log_in()
-    merchant.submit("/futuresms" + SENDS, order(1), "token", 5.0)
+    merchant.submit("/futuresms" + SENDS, order(1), "token", 30.0)
     assert [request["path"] for request in tls_stub.requests()] == [
         "/futuresms" + LOGIN,
         "/futuresms" + SENDS,
@@ -380,10 +380,10 @@ def note(sock):
     reused.append(sock.session_reused)
     remember(sock)
 connections.remember_session = note
-merchant = MerchantApi(Account(sys.argv[1], "yeastar-gateway", "stub-password", 5.0, sys.argv[2]))
+merchant = MerchantApi(Account(sys.argv[1], "yeastar-gateway", "stub-password", 30.0, sys.argv[2]))
 merchant_module._ORDER_IDLE = 0.0
 for _ in range(3):
-    merchant.submit("/api/v1/sms/sends", b"{}", "token", 5.0)
+    merchant.submit("/api/v1/sms/sends", b"{}", "token", 30.0)
 print(reused)
 """
 
@@ -407,9 +407,9 @@ def counted(self, *arguments, **options):
     return load(self, *arguments, **options)
 ssl.SSLContext.load_verify_locations = counted
 for user in range(5):
-    merchant = MerchantApi(Account(sys.argv[1], f"user-{user}", "p", 5.0, sys.argv[2]))
+    merchant = MerchantApi(Account(sys.argv[1], f"user-{user}", "p", 30.0, sys.argv[2]))
     for _ in range(4):
-        merchant.submit("/api/v1/sms/sends", b"{}", "token", 5.0)
+        merchant.submit("/api/v1/sms/sends", b"{}", "token", 30.0)
 print(len(loaded))
 """
 
