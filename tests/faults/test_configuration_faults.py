@@ -251,7 +251,7 @@ DEFECTS = {
         r"FutureSMS cannot be reached.*consumer=address-nobody",
         code="10007",
     ),
-    "off": Defect({"enabled": False}, r"consumer 'off' is switched off"),
+    "off": Defect({"enabled": False}, r"consumer 'off' is disabled"),
     "stranger": Defect({}, r"Kong has no consumer 'stranger'"),
 }
 
