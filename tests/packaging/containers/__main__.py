@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> int:
     except NoEngine as problem:
         print(f"skipped: {problem}", file=sys.stderr)
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing stays behind
     project = Project(engine)
     rows: list[Row] = []
     failed = []
