@@ -27,6 +27,8 @@ DATA = Path(__file__).with_name("data")
 # In a plugin server's working directory, Kong's prefix:
 RECORD = "rpc.jsonl"  # every message in both directions
 HOLD = "hold"  # while this file is there, a plugin server that starts does not listen yet
+PATIENCE = 60.0
+"""Seconds that any single thing may take: a machine may be busy. Nothing here is slow by itself."""
 
 _RELOADED = re.compile(r"^kong\.embedded (reloaded|reload failed)$", re.MULTILINE)
 _ANY_ID = re.compile(r"\b[0-9a-f]{32}\b")
@@ -98,7 +100,7 @@ class ReplayGateway:
         log = directory / "gateway.log"
         variables = {**os.environ, **(environment or {})}
         self.child = Child("kong.embedded", command, log=log, environment=variables, directory=ROOT)
-        ready = self.child.wait_for(r"^kong\.embedded ready proxy=(\S+) admin=(\S+)", 60)
+        ready = self.child.wait_for(r"^kong\.embedded ready proxy=(\S+) admin=(\S+)", PATIENCE)
         self.port = urlsplit(ready[1]).port or 0
         self.admin_port = urlsplit(ready[2]).port or 0
 
@@ -119,7 +121,7 @@ class ReplayGateway:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[http.client.HTTPConnection]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             yield connection
         finally:
@@ -127,7 +129,7 @@ class ReplayGateway:
 
     def load(self, kong_yml: str) -> None:
         """`POST /config`. Raises AssertionError with what the Admin API says."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=PATIENCE)
         with contextlib.closing(connection):
             body = json.dumps({"config": kong_yml})
             connection.request("POST", "/config", body, {"Content-Type": "application/json"})
@@ -138,12 +140,12 @@ class ReplayGateway:
         """`kong reload`. Returns what was logged until it was done, or refused."""
         before = len(self.child.output())
         self.child.send(signal.SIGHUP)
-        wait_until(lambda: _RELOADED.search(self.child.output(), before), 60, "the end of a reload")
+        wait_until(lambda: _RELOADED.search(self.child.output(), before), PATIENCE, "the end of a reload")
         return self.child.output()[before:]
 
     def raw(self, request: str) -> str:
         """What comes back until the gateway closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(request.encode("latin-1"))
             answer = b""
             while data := connection.recv(65536):

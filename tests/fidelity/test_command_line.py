@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from kong.embedded.child import Child
-from tests.fidelity.recording import ROOT, ReplayGateway
+from tests.fidelity.recording import PATIENCE, ROOT, ReplayGateway
 from tests.harness.gateway import wait_until
 
 _KONG_YML = '_format_version: "3.0"\n'
@@ -61,7 +61,7 @@ def _command(tmp_path: Path, *options: str) -> list[str]:
 def _run(tmp_path: Path, *options: str) -> str:
     """The line that the gateway ends with."""
     result = subprocess.run(
-        _command(tmp_path, *options), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        _command(tmp_path, *options), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert result.returncode == 1, result.stderr
     assert result.stdout == ""
@@ -142,7 +142,7 @@ def gateway(tmp_path: Path) -> Iterator[ReplayGateway]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_gateway_and_plugin_server(gateway: ReplayGateway, number: signal.Signals) -> None:
     gateway.child.send(number)
-    assert gateway.child.wait(10) == 0
+    assert gateway.child.wait(PATIENCE) == 0
     assert not _processes_in(gateway.prefix)
 
 
@@ -150,7 +150,7 @@ def test_a_signal_ends_gateway_and_plugin_server(gateway: ReplayGateway, number:
 def test_a_plugin_server_does_not_outlive_a_killed_gateway(gateway: ReplayGateway) -> None:
     assert _processes_in(gateway.prefix)
     gateway.child.kill()
-    wait_until(lambda: not _processes_in(gateway.prefix), 10, "the plugin server's end")
+    wait_until(lambda: not _processes_in(gateway.prefix), PATIENCE, "the plugin server's end")
 
 
 def test_a_signal_during_the_start_ends_it(tmp_path: Path, kong_yml: Path, server: Path) -> None:
@@ -159,9 +159,9 @@ def test_a_signal_during_the_start_ends_it(tmp_path: Path, kong_yml: Path, serve
         "kong.embedded", _command(tmp_path, *_plugin(server)), log=tmp_path / "log", directory=ROOT
     )
     try:
-        wait_until((tmp_path / "prefix" / "started").exists, 20, "a plugin server")
+        wait_until((tmp_path / "prefix" / "started").exists, PATIENCE, "a plugin server")
         starting.send(signal.SIGTERM)
-        assert starting.wait(10) == 0
+        assert starting.wait(PATIENCE) == 0
     finally:
         starting.stop()
     assert not _processes_in(tmp_path / "prefix")

@@ -16,6 +16,7 @@ import pytest
 from tests.fidelity import recording
 from tests.fidelity.recording import (
     HOLD,
+    PATIENCE,
     ReplayGateway,
     comparable_answer,
     comparable_request,
@@ -31,7 +32,7 @@ PROXYING = [scenario for scenario in SCENARIOS if not scenario["scenario"].start
 PLUGIN_SERVER = [scenario for scenario in SCENARIOS if scenario["scenario"].startswith(_SERVER)]
 
 # Kong waited 60 s for the plugin server that hangs; here it waits this long.
-_READ_TIMEOUT = {"nginx_http_lua_socket_read_timeout": "1s"}
+_READ_TIMEOUT = {"nginx_http_lua_socket_read_timeout": "3s"}
 
 
 def _arrange(gateway: ReplayGateway, name: str) -> None:
@@ -62,7 +63,7 @@ def _leave_the_end_of_the_minute() -> None:
 
 
 def _wait_until_gone(process: psutil.Process) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -6,7 +6,7 @@ import http.client
 import re
 from pathlib import Path
 
-from tests.fidelity.recording import ReplayGateway
+from tests.fidelity.recording import PATIENCE, ReplayGateway
 from tests.fidelity.upstream import ANSWER_HEADERS, Upstream
 
 _KONG_YML = r"""
@@ -79,7 +79,7 @@ def _metrics(tmp_path: Path) -> str:
             with gateway.connection() as connection:
                 connection.request("POST", path, headers=headers)
                 connection.getresponse().read()
-        admin = http.client.HTTPConnection("127.0.0.1", gateway.admin_port, timeout=10)
+        admin = http.client.HTTPConnection("127.0.0.1", gateway.admin_port, timeout=PATIENCE)
         admin.request("GET", "/metrics")
         text = admin.getresponse().read().decode()
         admin.close()

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.fidelity.recording import RECORD, ReplayGateway
+from tests.fidelity.recording import PATIENCE, RECORD, ReplayGateway
 from tests.fidelity.upstream import ANSWER_HEADERS, Upstream
 from tests.harness.gateway import wait_until
 
@@ -32,7 +32,7 @@ _ADAPTER = '[{name: yeastar-adapter, config: {label: "LABEL"}}]'
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    with Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=20) as server:
+    with Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=50) as server:
         yield server
 
 
@@ -77,11 +77,11 @@ def _held(gateway: ReplayGateway, upstream: Upstream, count: int = 1) -> Iterato
     before = len(upstream.received)
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(upstream.received) == before + count, 10, "requests at the upstream")
+    wait_until(lambda: len(upstream.received) == before + count, PATIENCE, "requests at the upstream")
     yield answers
     upstream.released.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def _calls(gateway: ReplayGateway, *names: str) -> list[list[Any]]:
@@ -107,7 +107,7 @@ def _config(call: list[Any]) -> dict[str, Any]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayGateway]:
     """A gateway for tests that leave it as it is."""
     with (
-        Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=20) as upstream,
+        Upstream(b'{"ok":true}', ANSWER_HEADERS, slow_seconds=50) as upstream,
         ReplayGateway(
             tmp_path_factory.mktemp("shared"),
             _kong_yml(upstream, "first"),
@@ -132,7 +132,7 @@ def test_a_plugin_server_has_no_argument_but_the_prefix_and_no_environment_but_w
 def test_what_a_plugin_server_prints_is_in_the_log(shared: ReplayGateway) -> None:
     gateway = shared
     (server,) = gateway.plugin_servers
-    gateway.child.wait_for(rf"\[yeastar-adapter:{server.pid}\] .*the plugin of the replays", 10)
+    gateway.child.wait_for(rf"\[yeastar-adapter:{server.pid}\] .*the plugin of the replays", PATIENCE)
 
 
 def test_a_plugin_server_that_dies_is_started_again_a_second_after_its_start(start: Start) -> None:
@@ -140,11 +140,13 @@ def test_a_plugin_server_that_dies_is_started_again_a_second_after_its_start(sta
     assert _ask(gateway)[1]["X-Answered-By"] == "adapter"
     (server,) = gateway.plugin_servers
     server.kill()
-    (fresh,) = wait_until(lambda: _others(gateway, server), 5, "another plugin server")
-    gateway.child.wait_for(rf"started, pid {fresh.pid}\b", 5)
+    (fresh,) = wait_until(lambda: _others(gateway, server), PATIENCE, "another plugin server")
+    gateway.child.wait_for(rf"started, pid {fresh.pid}\b", PATIENCE)
     assert "terminated: signal 9" in gateway.child.output()
     socket_is_there = gateway.prefix / "yeastar-adapter.socket"
-    wait_until(lambda: socket_is_there.exists() and _answered_by_adapter(gateway), 10, "the plugin again")
+    wait_until(
+        lambda: socket_is_there.exists() and _answered_by_adapter(gateway), PATIENCE, "the plugin again"
+    )
 
 
 def test_an_instance_of_a_server_that_died_is_asked_for_and_then_started_anew(start: Start) -> None:
@@ -153,8 +155,8 @@ def test_an_instance_of_a_server_that_died_is_asked_for_and_then_started_anew(st
     (server,) = gateway.plugin_servers
     (gateway.prefix / RECORD).unlink()
     server.kill()
-    wait_until(lambda: _others(gateway, server), 5, "another plugin server")
-    wait_until(lambda: _answered_by_adapter(gateway), 10, "the plugin again")
+    wait_until(lambda: _others(gateway, server), PATIENCE, "another plugin server")
+    wait_until(lambda: _answered_by_adapter(gateway), PATIENCE, "the plugin again")
     calls = [call[0] for call in _calls(gateway, "HandleEvent", "StartInstance", "CloseInstance")]
     assert calls[:3] == ["HandleEvent", "StartInstance", "HandleEvent"]
 
@@ -227,7 +229,7 @@ def test_a_reload_starts_new_servers_and_lets_the_old_finish(start: Start, upstr
     assert status == 200
     assert headers["X-Label"] == "first"
     wait_until(
-        lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE, 10, "the old server's end"
+        lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE, PATIENCE, "the old server's end"
     )
     assert len(gateway.plugin_servers) == 1
     assert _ask(gateway)[1]["X-Label"] == "second"

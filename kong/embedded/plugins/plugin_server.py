@@ -18,7 +18,7 @@ from kong.embedded.log import Log
 
 RESPAWN_SECONDS = 1.0
 DUMP_SECONDS = 60.0
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 
 
