@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from urllib3.connection import HTTPConnection
@@ -199,8 +201,8 @@ class Server:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):
-            while request := connection.recv(65536):
+        with suppress(OSError), connection.makefile("rb") as received:
+            while request := _request(received):
                 self.requests.append(request)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(PAIR), PAIR))
                 if self.close_after_answer:
@@ -209,6 +211,18 @@ class Server:
         self._open.remove(connection)
         if not self._open:
             self.all_closed.set()
+
+
+def _request(received: BinaryIO) -> bytes:
+    """A whole request, which may come in pieces; empty at the end of the connection."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = received.readline()
+        if not line:
+            return b""
+        head += line
+    length = re.search(rb"(?im)^content-length: (\d+)", head)
+    return head + (received.read(int(length[1])) if length else b"")
 
 
 @contextmanager
