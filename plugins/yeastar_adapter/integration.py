@@ -44,7 +44,7 @@ class Integration:
         self.authentication = authentication_for(self.settings)
         self.limiter = open_limiter(self.settings.rate_limit)
         self.reports = _delivery_reports(self.settings)
-        self._sessions: dict[Account, MerchantSession] = {}
+        self._sessions: dict[tuple[str, str | None], MerchantSession] = {}
         _exporter_of_unusable = None
 
     def session(self, consumer: Consumer, service: str | None) -> MerchantSession:
@@ -52,6 +52,9 @@ class Integration:
 
         Raises Refusal: 10005 without an account, 10007 where nobody says where FutureSMS is.
         """
+        session = self._sessions.get((consumer.username, service))
+        if session is not None:
+            return session
         merchant = consumer.merchant
         if merchant is None:
             raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' has no FutureSMS account")
@@ -64,9 +67,7 @@ class Integration:
         account = Account(
             address, merchant.username, merchant.password, merchant.timeout, merchant.ca_certificates
         )
-        session = self._sessions.get(account)
-        if session is None:
-            session = self._sessions[account] = session_of(account)
+        session = self._sessions[consumer.username, service] = session_of(account)
         return session
 
 

@@ -81,11 +81,11 @@ class Adapter:
             raise Refusal(NO_PERMISSION, reason=f"consumer '{consumer.username}' is disabled")
         if credential_id is not None:
             record.identity = _identity(find_consumer, consumer, credential_id)
-        quota = self._quota_headers(self._admit(consumer, request, record))
+        quota = self._admit(consumer, request, record)
         record.endpoint = endpoint_of(request.line)
         if record.endpoint is Endpoint.VERIFY:
             record.verified()
-            return Reply(200, VERIFIED, quota, record.identity)
+            return Reply(200, VERIFIED, self._quota_headers(quota), record.identity)
         message = Message.parse(request.body, consumer.rules)
         record.recipient = message.recipient
         if consumer.merchant is None:
@@ -101,7 +101,7 @@ class Adapter:
         report_address = partial(reports.address_for, consumer.username, request.id) if reports.on else None
         order = Order.make(consumer.order, sender_id, message.recipient, message.text, report_address)
         record.forwarded(order)
-        headers = {} if self._settings.rate_limit.hide_client_headers else quota
+        headers = {} if self._settings.rate_limit.hide_client_headers else self._quota_headers(quota)
         return Forward(consumer.order.path, order, token, consumer.username, headers, record.identity)
 
     def _take_report(self, request: Request, reference: str) -> Reply:

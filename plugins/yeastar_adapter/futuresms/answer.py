@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_BODY = 64 * 1024
 """Longest answer that is read, in bytes; an envelope is a few hundred."""
@@ -18,8 +17,7 @@ _MAX_VALUES = 2500
 _SEPARATORS = (b",", b"[", b"{")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer, read once: status, and what of the envelope matters. Missing strings are ""."""
 
     status: int

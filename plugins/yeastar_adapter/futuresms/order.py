@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _ID_BYTES = 16
 
@@ -22,8 +23,7 @@ class OrderForm:
     dlr_address: str | None
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """One order, ready to be sent: its `client_order_id` and its JSON body."""
 
     client_order_id: str

@@ -17,6 +17,31 @@ def _monotonic_microseconds() -> int:
     return time.monotonic_ns() // 1000
 
 
+class _Consumer:
+    """The windows of one consumer, by their length; those of limits that were taken away count on."""
+
+    __slots__ = ("_limited", "_limits", "_windows")
+
+    def __init__(self) -> None:
+        self._windows: dict[int, Window] = {}
+        self._limits: RateLimits | None = None
+        self._limited: tuple[tuple[int, Window], ...] = ()
+
+    def limited(self, limits: RateLimits) -> tuple[tuple[int, Window], ...]:
+        """Each limit with its window, the shortest first."""
+        if limits is not self._limits:
+            windows = self._windows
+            self._limited = tuple(
+                (limit, windows.setdefault(seconds, Window(seconds))) for limit, seconds in limits.windows
+            )
+            self._limits = limits
+        return self._limited
+
+    def expired(self, now: int) -> bool:
+        """Whether no request counts any more."""
+        return all(window.expired(now) for window in self._windows.values())
+
+
 class LocalLimiter:
     """One count for everybody in the process who asks; never raises LimiterUnavailable.
 
@@ -35,7 +60,7 @@ class LocalLimiter:
         self.counters = LimiterCounters()
         self._clock = clock
         self._wait = wait
-        self._consumers: OrderedDict[str, dict[int, Window]] = OrderedDict()
+        self._consumers: OrderedDict[str, _Consumer] = OrderedDict()
 
     def __len__(self) -> int:
         """The number of consumers of which state is kept."""
@@ -54,17 +79,11 @@ class LocalLimiter:
     def _reserve(self, key: str, limits: RateLimits, max_wait_seconds: float) -> RateLimitResult:
         now = self._clock()
         self._drop_expired(now)
-        windows = self._consumers.get(key)
-        if windows is None:
-            windows = self._consumers[key] = {}
-        asked = []
-        for limit, seconds in limits.windows:
-            window = windows.get(seconds)
-            if window is None:
-                window = windows[seconds] = Window(seconds)
-            asked.append((limit, window))
+        consumer = self._consumers.get(key)
+        if consumer is None:
+            consumer = self._consumers[key] = _Consumer()
         try:
-            return admit(asked, now, round(max_wait_seconds * 1_000_000))
+            return admit(consumer.limited(limits), now, round(max_wait_seconds * 1_000_000))
         except BaseException:
             # Broken off in the middle of counting: it would be wrong for as long as this process lives.
             self._consumers.pop(key, None)
@@ -73,8 +92,8 @@ class LocalLimiter:
     def _drop_expired(self, now: int) -> None:
         consumers = self._consumers
         for _ in range(min(_INSPECTED, len(consumers))):
-            consumer, windows = next(iter(consumers.items()))
-            if all(window.expired(now) for window in windows.values()):
-                del consumers[consumer]
+            key = next(iter(consumers))
+            if consumers[key].expired(now):
+                del consumers[key]
             else:
-                consumers.move_to_end(consumer)
+                consumers.move_to_end(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from . import sms
 from .countries import region_of
@@ -46,8 +46,7 @@ class MessageRules:
 ANYTHING = MessageRules()
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A valid message: sender number and recipient as the PBX wrote them, and the text."""
 
     sender: str

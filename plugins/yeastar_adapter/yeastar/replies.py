@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json.encoder import encode_basestring_ascii
 
 VERIFIED = '{"data": {"status": "ok"}}'
 """The key is good. The PBX looks at `data.status`."""
@@ -10,4 +10,4 @@ VERIFIED = '{"data": {"status": "ok"}}'
 
 def sent(order_id: str) -> str:
     """The message became the FutureSMS order of this id."""
-    return json.dumps({"data": {"id": order_id}})
+    return f'{{"data": {{"id": {encode_basestring_ascii(order_id)}}}}}'
