@@ -188,8 +188,8 @@ RESPONSES: dict[str, Callable[[], Request]] = {
 }
 
 # The limiter counts in this process when Redis, or its own way to it, fails; a line that cannot be logged is lost.
-# Connections that nobody uses are closed beside the requests.
-_TOLERANT = ("limits/", "observability/logs.py", "futuresms/connections.py")
+# Connections that nobody uses are closed beside the requests, by a timer.
+_TOLERANT = ("limits/", "observability/logs.py", "futuresms/connections.py", "futuresms/timer.py")
 
 
 def _serves(adapter: Adapter, worker: Worker, instance: int) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,14 @@ def _held(gateway: ReplayGateway, upstream: Upstream, count: int = 1) -> Iterato
     upstream.released.set()
     for thread in threads:
         thread.join(PATIENCE)
+
+
+def _connections(gateway: ReplayGateway) -> int:
+    """Connections to the plugin server's socket, accepted or not."""
+    listens = "00010000"
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    prefix = str(gateway.prefix)
+    return sum(len(line) > 7 and line[3] != listens and line[7].startswith(prefix) for line in lines)
 
 
 def _calls(gateway: ReplayGateway, *names: str) -> list[list[Any]]:
@@ -206,10 +215,19 @@ def test_a_plugin_that_is_gone_keeps_its_instance(start: Start, upstream: Upstre
     assert [call[0] for call in _calls(gateway, "StartInstance", "CloseInstance")] == ["StartInstance"]
 
 
-def test_the_steps_of_one_event_travel_over_several_connections(start: Start, upstream: Upstream) -> None:
+def test_the_steps_of_one_event_travel_over_several_connections(start: Start) -> None:
     gateway = start(workers=1)
-    with _held(gateway, upstream, 3):
-        pass
+    _ask(gateway)  # starts the instance, which the others would wait for
+    (server,) = gateway.plugin_servers
+    # Calls that wait for an answer at the same time need a connection each.
+    server.suspend()
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(_ask, gateway) for _ in range(3)]
+        try:
+            wait_until(lambda: _connections(gateway) >= 3, PATIENCE, "three connections to the plugin server")
+        finally:
+            server.resume()
+        assert [answer.result(PATIENCE)[0] for answer in asked] == [202] * 3
     before = len(gateway.messages())
     _ask(gateway)
     used = [entry["connection"] for entry in gateway.messages()[before:] if entry["from"] == "kong"]
