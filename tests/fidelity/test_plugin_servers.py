@@ -227,7 +227,7 @@ def test_the_steps_of_one_event_travel_over_several_connections(start: Start) ->
             wait_until(lambda: _connections(gateway) >= 3, PATIENCE, "three connections to the plugin server")
         finally:
             server.resume()
-        assert [answer.result(PATIENCE)[0] for answer in asked] == [202] * 3
+        assert [answer.result(PATIENCE)[0] for answer in asked] == [200] * 3
     before = len(gateway.messages())
     _ask(gateway)
     used = [entry["connection"] for entry in gateway.messages()[before:] if entry["from"] == "kong"]
