@@ -16,10 +16,11 @@ from typing import Any
 import requests
 from ruamel.yaml import YAML
 
+from tests.harness.gateway import wait_until
 from tests.harness.pbx import DEMO_KEY, DEMO_KEY_OFF
 from tests.harness.stub import PASSWORD, SENDS, USERNAME
 
-from .engine import Project, until
+from .engine import Project
 from .runs import ready, run
 from .table import Failed, Row
 
@@ -67,14 +68,14 @@ def alerts(project: Project) -> list[Row]:
 
 
 def _fire(project: Project, name: str, row: Row) -> None:
-    until(lambda: name not in _firing(project), 120, f"{name} has ended")
+    wait_until(lambda: name not in _firing(project), 120, f"{name} has ended")
     started = time.monotonic()
     with FAULTS[name](project):
-        until(lambda: name in _firing(project), 120 if name not in SLOW else 420, f"{name} fires")
+        wait_until(lambda: name in _firing(project), 120 if name not in SLOW else 420, f"{name} fires")
         fired = time.monotonic() - started
     ended = time.monotonic()
     ready(project)
-    until(lambda: name not in _firing(project), 120, f"{name} ends")
+    wait_until(lambda: name not in _firing(project), 120, f"{name} ends")
     over = time.monotonic() - ended
     about = (FAULTS[name].__doc__ or "").strip().rstrip(".")
     row.seen = f"{about}: fired after {fired:.0f} s, over {over:.0f} s after the fault"
@@ -294,7 +295,7 @@ def _(project: Project) -> Iterator[None]:
 def _(project: Project) -> Iterator[None]:
     """after a day of delivered messages, hardly one arrives"""
     with _reports(project), _messages(project, rate=40, at_once=8):
-        until(_after(300), 400, "a day that went well")
+        wait_until(_after(300), 400, "a day that went well")
         project.stub.report(**REPORTS, statuses={str(digit): "UNDELIV" for digit in range(10)})
         yield
     project.stub.reset()
@@ -304,7 +305,7 @@ def _(project: Project) -> Iterator[None]:
 def _(project: Project) -> Iterator[None]:
     """FutureSMS reports no more"""
     with _reports(project), _messages(project, rate=20, at_once=4):
-        until(_after(15), 60, "some reports")
+        wait_until(_after(15), 60, "some reports")
         project.stub.report(**REPORTS, statuses={str(digit): None for digit in range(10)})
         yield
     project.stub.reset()

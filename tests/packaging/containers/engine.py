@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -212,15 +212,6 @@ def command(
         said = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
         raise AssertionError(f"{' '.join(map(str, call))} → {done.returncode}\n{said}")
     return done
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true value of `condition`. Raises AssertionError where there is none within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.05)
-    return value
 
 
 def _socket_of_podman() -> str:

@@ -17,10 +17,11 @@ from typing import Any
 import requests
 from ruamel.yaml import YAML
 
+from tests.harness.gateway import wait_until
 from tests.harness.load import Load
 from tests.harness.pbx import SENDMESSAGE, Pbx
 
-from .engine import BASE_IMAGES, PROFILES, NoEngine, Project, command, commit_file, until
+from .engine import BASE_IMAGES, PROFILES, NoEngine, Project, command, commit_file
 from .table import Row, traffic
 
 Run = Callable[[Project], list[Row]]
@@ -123,7 +124,7 @@ def e2e_interrupted(project: Project) -> list[Row]:
     rows = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         child = _suite(project)
-        until(lambda: served(project) != before, 60, "a configuration of the suite's own")
+        wait_until(lambda: served(project) != before, 60, "a configuration of the suite's own")
         os.killpg(child.pid, number)
         child.communicate(timeout=90)
         if number == signal.SIGKILL:
@@ -424,7 +425,9 @@ def node(project: Project, *options: str) -> Iterator[Pbx]:
     ]
     project.compose(*call, *options, "kong")
     try:
-        until(lambda: project.inspect(name)["State"]["Health"]["Status"] == "healthy", 90, "a healthy node")
+        wait_until(
+            lambda: project.inspect(name)["State"]["Health"]["Status"] == "healthy", 90, "a healthy node"
+        )
         yield project.pbx("SECOND_PORT")
     finally:
         project.engine.call("stop", "--time", "20", name)
@@ -459,7 +462,7 @@ def load_once(project: Project) -> list[Row]:
     name = f"{project.name}-load"
     project.compose(*_load("loads/long.yml", "--detach", "--name", name))
     try:
-        until(lambda: len(_entities_of(project, "consumers")) > 100, 90, "a load half done")
+        wait_until(lambda: len(_entities_of(project, "consumers")) > 100, 90, "a load half done")
         project.engine.call("kill", name)
     finally:
         project.engine.call("rm", "--force", name)
@@ -469,7 +472,7 @@ def load_once(project: Project) -> list[Row]:
 
     done = project.compose(*_load("kong.yml"))
     assert "is loaded anew" in done.stdout, done.stdout
-    until(lambda: _send(project).status == 200, 60, "a message through the database's Kong")
+    wait_until(lambda: _send(project).status == 200, 60, "a message through the database's Kong")
     usernames = {consumer["username"] for consumer in _entities_of(project, "consumers")}
     assert usernames == {"acme-manila", "globex-cebu"}
     rows.append(
