@@ -15,9 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     reserve_standard_descriptors()
     # Before anything that makes sockets, locks or threads is imported: a handler that waits must hold up
     # nobody.
-    from gevent import monkey
+    from kong_plugin_server.patching import patch_standard_library
 
-    monkey.patch_all()
+    patch_standard_library()
 
     from kong_plugin_server import serve
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
+    from kong_plugin_server.patching import patch_standard_library
     from kong_plugin_server.stderr import reserve_standard_descriptors
 
     reserve_standard_descriptors()
-
-    from gevent import monkey
-
-    monkey.patch_all()
+    patch_standard_library()
 
 from kong_plugin_server import Limits, serve
 from yeastar_adapter.handler import SPEC

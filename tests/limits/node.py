@@ -17,9 +17,9 @@ Takes one command a line on standard input, a JSON object, and answers it with o
 
 from __future__ import annotations
 
-from gevent import monkey
+from kong_plugin_server.patching import patch_standard_library
 
-monkey.patch_all()
+patch_standard_library()
 
 import gc  # noqa: E402
 import json  # noqa: E402
