@@ -9,14 +9,13 @@ import socket
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
 from kong_declarative import bundled_schemas
 from kong_declarative.configuration import Configuration, Store
 from kong_declarative.plugin_catalogue import PluginCatalogue, PluginDefinition
 
-from kong.embedded.admin_api.api import create_admin
+from kong.embedded.admin_api.listener import AdminListener
 from kong.embedded.conf import GatewaySettings
 from kong.embedded.http.connection import ClientConnection
 from kong.embedded.http.tls import CertificateError, ServerCertificates, TlsListener
@@ -28,6 +27,9 @@ from kong.embedded.plugins.plugin_server import PluginServer, PluginServerDefini
 from kong.embedded.runloop import handler
 from kong.embedded.runloop.router import Router
 from kong.embedded.runloop.worker import Worker
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 DRAIN_SECONDS = 5.0
 
@@ -86,7 +88,7 @@ class Gateway:
         self._old: set[asyncio.Task[None]] = set()
         self._listeners: list[asyncio.Server | TlsListener] = []
         self._certificates: ServerCertificates | None = None
-        self._admin: web.AppRunner | None = None
+        self._admin: AdminListener | None = None
         self._reloading = asyncio.Lock()
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -120,7 +122,7 @@ class Gateway:
             self._unsubscribe = self.store.subscribe(self._configuration_changed)
             loop = asyncio.get_running_loop()
             self._listeners.append(await loop.create_server(self._accept, sock=sockets[0], backlog=511))
-            self._admin = await self._serve_admin(sockets[1])
+            self._admin = AdminListener(sockets[1], self._make_admin)
             if self._certificates is not None:
                 self._listeners.append(TlsListener(sockets[2], self._certificates.context, self._accept))
         except BaseException:
@@ -132,16 +134,17 @@ class Gateway:
             _url(opened, scheme) for opened, scheme in zip(sockets, ("http", "http", "https"), strict=False)
         ]
 
-    async def _serve_admin(self, admin_socket: socket.socket) -> web.AppRunner:
-        application = create_admin(self.store, node_id=self._node_id, adapt=self.adapt)
-        application.router.add_get("/metrics", self._metrics)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        await web.SockSite(runner, admin_socket).start()
-        return runner
+    def _make_admin(self) -> web.Application:
+        from aiohttp import web
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(text=metrics(self._shared, self._node_id), content_type="text/plain")
+        from kong.embedded.admin_api.api import create_admin
+
+        async def export(_request: web.Request) -> web.Response:
+            return web.Response(text=metrics(self._shared, self._node_id), content_type="text/plain")
+
+        application = create_admin(self.store, node_id=self._node_id, adapt=self.adapt)
+        application.router.add_get("/metrics", export)
+        return application
 
     async def stop(self) -> None:
         """Finish what is under way, for a few seconds at most, and stop the plugin servers."""
@@ -151,7 +154,7 @@ class Gateway:
         for listener in self._listeners:
             listener.close()
         if self._admin is not None:
-            await self._admin.cleanup()
+            await self._admin.close()
         if self._generation is not None:
             generation, self._generation = self._generation, None
             with contextlib.suppress(asyncio.TimeoutError):
