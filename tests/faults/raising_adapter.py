@@ -44,8 +44,12 @@ OTHERS = {"Timeout": gevent.Timeout, "GreenletExit": greenlet.GreenletExit, "Unf
 
 
 @cache
-def cleaning_up(path: Path) -> frozenset[int]:
-    """The lines of a module on which a `with` is left, or a `try` stands alone, or that are in a `finally`."""
+def cleaning_up(file: str) -> frozenset[int] | None:
+    """The lines of a module on which a `with` is left, or a `try` stands alone, or that are in a `finally`; None for a
+    module of somebody else."""
+    path = Path(file)
+    if HOME not in path.parents:
+        return None
     found: set[int] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.With | ast.Try):
@@ -57,10 +61,10 @@ def cleaning_up(path: Path) -> frozenset[int]:
 
 def is_cleaning_up(frame: FrameType | None) -> bool:
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if HOME not in path.parents:
+        lines = cleaning_up(frame.f_code.co_filename)
+        if lines is None:
             return False
-        if frame.f_lineno in cleaning_up(path):
+        if frame.f_lineno in lines:
             return True
         frame = frame.f_back
     return False
@@ -86,8 +90,7 @@ class Raising:
         sys.settrace(None)
 
     def _entered(self, frame: FrameType, event: str, argument: Any) -> Any:
-        path = Path(frame.f_code.co_filename)
-        return self._line if HOME in path.parents else None
+        return None if cleaning_up(frame.f_code.co_filename) is None else self._line
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line" and not is_cleaning_up(frame):
