@@ -245,12 +245,15 @@ class EmbeddedGateway(Gateway):
         return child, ready[1], ready[2], ready[3]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true value of `condition`. Raises AssertionError where there is none within `seconds`."""
+def wait_until(condition: Callable[[], Any], seconds: float, what: str, pause: float = 0.01) -> Any:
+    """The first true value of `condition`. Raises AssertionError where there is none within `seconds`.
+
+    `pause`: between two looks; more where a look is work for whoever is waited for.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
     return value
 
 

@@ -75,6 +75,7 @@ def test_whoever_can_be_at_fault_is_shown() -> None:
     assert shown == {fault.value for fault in Fault}
 
 
+SCRAPES = 5
 REPORTS = "/api/v1/integration/yeastar/sms/reports/"
 
 
@@ -106,19 +107,28 @@ def traffic(
     jobs = {"kong": f"{gateway.admin_url}/metrics", "yeastar-adapter": exported[1]}
     prometheus = Prometheus(tmp_path / "prometheus", jobs, scrape_seconds=1)
     try:
-        wait_until(lambda: set(prometheus.targets().values()) == {"up"}, 30, "both targets are up")
-        begin = time.monotonic()
-        # Over several scrapes: a rate is made of two at least.
-        while time.monotonic() < begin + 8:
+        wait_until(lambda: set(prometheus.targets().values()) == {"up"}, 30, "both targets are up", pause=0.2)
+        seen = _scrapes(prometheus)
+        deadline = time.monotonic() + 60
+        # A rate is made of two scrapes at least, with something between them.
+        while _scrapes(prometheus) < seen + SCRAPES:
+            assert time.monotonic() < deadline, "Prometheus does not scrape"
             pbx.send()
             pbx.send(to="+639171230001")
             pbx.send(to="0917")
             pbx.verify(key="ystr_guess_of_a_stranger_00000000")
             stub.behave(status=503, path=SENDS)
             pbx.send()
+            time.sleep(0.1)  # more would tell Prometheus nothing new
         yield prometheus, time.time()
     finally:
         prometheus.stop()
+
+
+def _scrapes(prometheus: Prometheus) -> float:
+    """How often it has asked the one of the two that it has asked less often."""
+    [(_, count)] = prometheus.query("min(count_over_time(up[1h]))")
+    return count
 
 
 @needs_prometheus
