@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,35 +17,65 @@ import pytest
 from kong.embedded.child import die_with_parent
 from tests.harness.redis import RedisServer
 
-NODE = Path(__file__).parent / "node.py"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Nodes:
+    """A process that becomes a node whenever one is started; see node.py."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.limits.node", str(theirs.fileno())],
+                cwd=ROOT,
+                pass_fds=[theirs.fileno()],
+                preexec_fn=die_with_parent,
+            )
+
+    def start(
+        self, settings: dict[str, Any], environment: dict[str, str], commands: socket.socket, log: int
+    ) -> int:
+        """The pid of a node that takes its commands from a socket, and writes its log to a descriptor."""
+        return self._tell({"start": settings, "environment": environment}, [commands.fileno(), log])
+
+    def stop(self, pid: int) -> None:
+        self._tell({"stop": pid}, [])
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+    def _tell(self, message: dict[str, Any], descriptors: list[int]) -> int:
+        socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+        answer = self._control.recv(64)
+        assert answer, "the process that becomes nodes has died"
+        pid: int = json.loads(answer)
+        return pid
 
 
 class Node:
     """One process with a limiter: `node.admit("acme", times=6, minute=5)`; see node.py."""
 
-    def __init__(self, log: Path, settings: dict[str, Any], environment: dict[str, str]) -> None:
+    def __init__(
+        self, nodes: Nodes, log: Path, settings: dict[str, Any], environment: dict[str, str]
+    ) -> None:
+        self._nodes = nodes
         self._log = log
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, NODE, json.dumps(settings)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, **environment},
-                preexec_fn=die_with_parent,
-            )
+        commands, theirs = socket.socketpair()
+        with theirs, log.open("wb") as errors:
+            self._pid = nodes.start(settings, environment, theirs, errors.fileno())
+        self._lines = commands.makefile("rw")
+        commands.close()
 
     def begin(self, **command: Any) -> None:
         """Give the command and do not wait."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
+        self._lines.write(json.dumps(command) + "\n")
+        self._lines.flush()
 
     def end(self) -> Any:
         """The answer to the command that was begun."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._lines.readline()
         assert line, f"the node died:\n{self.log()}"
         return json.loads(line)
 
@@ -85,11 +115,9 @@ class Node:
         return self._log.read_text()
 
     def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()
+        self._nodes.stop(self._pid)
+        with contextlib.suppress(OSError):
+            self._lines.close()
 
 
 def passed(results: list[Any]) -> int:
@@ -108,8 +136,15 @@ def back(node: Node) -> bool:
     return not node.counters()["redis_away"]
 
 
+@pytest.fixture(scope="session")
+def _nodes() -> Iterator[Nodes]:
+    nodes = Nodes()
+    yield nodes
+    nodes.close()
+
+
 @pytest.fixture
-def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+def start_node(tmp_path: Path, _nodes: Nodes) -> Iterator[Callable[..., Node]]:
     """Start a node: `start_node(redis.settings(), fault_tolerant=False)`."""
     with contextlib.ExitStack() as stack:
         started = 0
@@ -118,7 +153,9 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
             nonlocal started
             started += 1
             redis = {"timeout_ms": 2000, **redis}
-            node = Node(tmp_path / f"node-{started}.log", {**settings, "redis": redis}, environment or {})
+            node = Node(
+                _nodes, tmp_path / f"node-{started}.log", {**settings, "redis": redis}, environment or {}
+            )
             stack.callback(node.stop)
             return node
 

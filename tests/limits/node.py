@@ -1,8 +1,16 @@
-"""A process that limits as a gateway node's plugin process does: with gevent and greenlets.
+"""Processes that limit as a gateway node's plugin process does: with gevent and greenlets.
 
-    python node.py '{"policy": "redis", "redis": {"host": "127.0.0.1", "port": 6379}}'
+    python -m tests.limits.node DESCRIPTOR
 
-Takes one command a line on standard input, a JSON object, and answers it with one line on standard output:
+Loading all that a node needs takes a hundred times as long as a fork. So this process loads it, and becomes one node
+for each message on the socket that it has inherited as DESCRIPTOR:
+
+    {"start": {"policy": "redis", "redis": {"host": "127.0.0.1", "port": 6379}}, "environment": {}}
+        with two descriptors: where the node's commands come from and its answers go, and its log. Answer: its pid
+    {"stop": 4711}
+        kill it. Answer: its pid, once it is gone
+
+A node takes one command a line, a JSON object, and answers it with one line:
 
     {"do": "admit", "consumer": "acme", "rates": {"second": 5}, "times": 10}      in parallel, unless "at_once": false
         [[true, 5, 4, 1, 0, 1, 0], …]  a result each; null: LimiterUnavailable
@@ -24,6 +32,9 @@ patch_standard_library()
 import gc  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from dataclasses import asdict  # noqa: E402
@@ -32,6 +43,7 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 import psutil  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
+from gevent.monkey import get_original  # noqa: E402
 from greenlet import greenlet  # noqa: E402
 from yeastar_adapter.limits import (  # noqa: E402
     LimiterCounters,
@@ -42,6 +54,8 @@ from yeastar_adapter.limits import (  # noqa: E402
     open_limiter,
 )
 from yeastar_adapter.limits.shared_connection import ScriptCall, SharedConnection  # noqa: E402
+
+from kong.embedded.child import die_with_parent  # noqa: E402
 
 
 class Node:
@@ -125,9 +139,9 @@ def _kill_exchange() -> None:
                 return
 
 
-def main() -> None:
+def serve(given: dict[str, Any]) -> None:
+    """Be a node until nobody gives commands any more."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    given = json.loads(sys.argv[1])
     redis = RedisSettings(**given.pop("redis", {}))
     node = Node(RateLimitSettings(**given, redis=redis))
     # A plain read would hold up every greenlet.
@@ -135,6 +149,37 @@ def main() -> None:
         command = json.loads(line)
         answer = getattr(node, command.pop("do"))(**command)
         print(json.dumps(answer), flush=True)
+
+
+def main() -> None:
+    # Those of gevent would make an event loop, which a child must not inherit.
+    fork = get_original("os", "fork")
+    control = get_original("socket", "socket")(fileno=int(sys.argv[1]))
+    while True:
+        message, descriptors, *_ = socket.recv_fds(control, 1 << 16, 2)
+        if not message:
+            return
+        told = json.loads(message)
+        pid = told.get("stop")
+        if pid is None:
+            pid = fork()
+            if pid == 0:
+                break
+            for descriptor in descriptors:
+                os.close(descriptor)
+        else:
+            os.kill(pid, signal.SIGKILL)
+            get_original("os", "waitpid")(pid, 0)
+        control.send(json.dumps(pid).encode())
+    die_with_parent()
+    control.close()
+    commands, log = descriptors
+    for source, target in ((commands, 0), (commands, 1), (log, 2)):
+        os.dup2(source, target)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    os.environ.update(told["environment"])
+    serve(told["start"])
 
 
 if __name__ == "__main__":
