@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import _socket
 import logging
+from array import array
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .counters import ServerCounters
 from .incoming import Incoming
 from .limits import Limits
-from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, NOTIFICATION, REQUEST, decode, decoder
+from .rpc import (
+    FROM_NEW_SERVER,
+    FROM_OLD_SERVER,
+    NOTIFICATION,
+    REQUEST,
+    TAKE_CONNECTION,
+    decode,
+    decoder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +28,9 @@ Method = Callable[["Connection", Any, Any], object]
 
 Failed = Callable[["Connection", Any, Any, Any, Exception], object]
 """What is called when that raised, or there is no such method, with method and exception."""
+
+_DESCRIPTORS = 8
+"""More than come at once: Linux never puts those of two messages together."""
 
 
 class Connection(Incoming):
@@ -33,8 +45,10 @@ class Connection(Incoming):
         "_methods",
         "_on_close",
         "_send",
+        "_taken",
         "_unsent",
         "_write_watcher",
+        "handed_over",
         "latest",
         "peer",
     )
@@ -58,11 +72,14 @@ class Connection(Incoming):
         self._decoder: Any = None
         self._fed = 0
         self._unsent = bytearray()
+        self._taken: list[_socket.socket] = []
         self._write_watcher = loop.io(sock.fileno(), 2)
         self.peer: str | None = None
         """Which server's it is: `FROM_NEW_SERVER`, `FROM_OLD_SERVER`, None for Kong's."""
         self.latest: Any = None
         """The id of the last request."""
+        self.handed_over = False
+        """Whether it is closed here because another server has it now."""
         super().__init__(sock, loop)
 
     def _received(self, chunk: bytes) -> None:
@@ -109,8 +126,20 @@ class Connection(Incoming):
             if len(message) == 3 and message[0] == NOTIFICATION:
                 if message[1] in (FROM_NEW_SERVER, FROM_OLD_SERVER):
                     self.peer = message[1]
+                    self._recv = self._receive_connections
+                elif message[1] == TAKE_CONNECTION and self._taken:
+                    self._methods[TAKE_CONNECTION](self, None, self._taken.pop(0))
                 return
         self._refuse("not a request")
+
+    def _receive_connections(self, size: int) -> bytes:
+        """Receive what another server sends, and the connections that come with it."""
+        room = _socket.CMSG_SPACE(_DESCRIPTORS * array("i").itemsize)
+        chunk, ancillary, _, _ = self._socket.recvmsg(size, room, getattr(_socket, "MSG_CMSG_CLOEXEC", 0))
+        for level, kind, content in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                self._taken.extend(_socket.socket(fileno=number) for number in array("i", content))
+        return chunk
 
     def _refuse(self, reason: str) -> None:
         self._counters.malformed += 1
@@ -143,17 +172,12 @@ class Connection(Incoming):
         return self.peer is not None
 
     @property
-    def is_silent(self) -> bool:
-        """Whether nothing waits to be read or sent."""
-        if self._unsent or self._decoder is not None:
-            return False
-        try:
-            self._recv(1, _socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
+    def is_between_messages(self) -> bool:
+        """Whether no message has been read or sent in part."""
+        return not self._unsent and self._decoder is None
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def _writable(self) -> None:
         try:
@@ -176,4 +200,7 @@ class Connection(Incoming):
         # An event may hold on to its connection for a while yet.
         self._unsent.clear()
         self._decoder = None
+        for sock in self._taken:
+            sock.close()
+        self._taken.clear()
         self._on_close(self)

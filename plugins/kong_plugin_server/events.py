@@ -189,8 +189,8 @@ class Events:
         return len(self._open)
 
     def connections(self) -> set[Connection]:
-        """Those that the last message of an open event has come on."""
-        return {event.connection for event in self._open.values()}
+        """Those that Kong waits on for the answer of an open event."""
+        return {event.connection for event in self._open.values() if event.state != WAITING}
 
     def busy_poll(self) -> None:
         """Let the event loop poll for Kong's next step instead of sleeping, for as long as a step takes.
@@ -337,7 +337,9 @@ class Events:
                     self.stopped(event)
                     self._unwind(event)
             elif waited > (
-                limits.closed_connection_timeout if event.connection.closed else limits.step_timeout
+                limits.closed_connection_timeout
+                if event.connection.closed and not event.connection.handed_over
+                else limits.step_timeout
             ):
                 self.abandon(event)
                 self._unwind(event)

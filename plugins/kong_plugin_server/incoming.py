@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+from collections.abc import Callable
 from typing import Any
 
 READ_BYTES = 65536
@@ -16,7 +17,7 @@ class Incoming:
     def __init__(self, sock: _socket.socket, loop: Any) -> None:
         sock.setblocking(False)
         self._socket = sock
-        self._recv = sock.recv
+        self._recv: Callable[[int], bytes] = sock.recv
         self.closed = False
         self._watcher = loop.io(sock.fileno(), 1)
         self._watcher.start(self._readable)

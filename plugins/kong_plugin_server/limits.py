@@ -27,8 +27,9 @@ class Limits:
     """If that does not help, the process ends, and Kong starts another."""
     graceful_shutdown_timeout: float = 8.0
     """How long running events have after SIGTERM. `docker stop` kills after ten."""
-    takeover_timeout: float = 15.0
-    """How long a server serves on that was asked to stop while its Kong goes on: the next one may still be loading."""
+    takeover_timeout: float = 60.0
+    """How long a server serves on that is to stop while its Kong goes on: the next one may still be loading. After that
+    one has begun, how long it may keep the worker that has started it from ending."""
     busy_poll: float = 0.00015
     """How long the event loop polls for Kong's next step instead of sleeping, when only one event is open."""
     max_message_bytes: int = 16 * 1024 * 1024

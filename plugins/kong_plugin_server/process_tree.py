@@ -29,6 +29,33 @@ def nginx_master(pid: int, proc: Path = PROC) -> int | None:
     return leader if leader and is_nginx_master(leader, proc) else None
 
 
+def nginx_worker(pid: int, master: int | None, proc: Path = PROC) -> int | None:
+    """The worker of that nginx master that `pid` descends from, or is; None for any other process."""
+    ancestor: int | None = pid
+    for _ in range(_GENERATIONS):
+        if not ancestor or master is None:
+            break
+        parent = parent_of(ancestor, proc)
+        if parent == master:
+            return ancestor
+        ancestor = parent
+    return None
+
+
+def nginx_workers(master: int, proc: Path = PROC) -> set[int]:
+    """Those that nginx master has, also while they end."""
+    return {
+        pid
+        for pid in (int(path.name) for path in proc.iterdir() if path.name.isdigit())
+        if title_of(pid, proc).startswith("nginx: worker process") and parent_of(pid, proc) == master
+    }
+
+
+def is_shutting_down(worker: int, proc: Path = PROC) -> bool:
+    """Whether an nginx worker takes no more connections, and ends when its requests have."""
+    return title_of(worker, proc).startswith("nginx: worker process is shutting down")
+
+
 def gateway_of(pid: int, proc: Path = PROC) -> int | None:
     """The process that a plugin server belongs to: the nginx master, else whatever has started it.
 

@@ -21,9 +21,12 @@ FROM_OLD_SERVER = "multiplexed, from the old server"
 """Notifications that requests on this connection do not wait for each other, and come from another plugin server: the
 one that has taken this one's place, or the one whose place this one has taken. Kong's never comes with them."""
 
+TAKE_CONNECTION = "server.TakeConnection"
+"""Notification of the old server's that a connection of Kong's comes with it: its descriptor (`SCM_RIGHTS`)."""
+
 IDENTIFY = "server.Identify"
-"""What one plugin server asks another: `{"Pid": process id, "Gateway": process id of what it was started by}`. Kong
-does not ask."""
+"""What one plugin server asks another: `{"Pid": process id, "Gateway": process id of what it was started by,
+"TakesConnections": whether TAKE_CONNECTION is understood}`. Kong does not ask."""
 
 READ_AHEAD = 4096
 """Bytes that a decoder sets aside at first."""

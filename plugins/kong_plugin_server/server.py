@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import json
 import logging
@@ -9,6 +10,7 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 from time import monotonic, time
 from typing import Any
 
@@ -16,6 +18,7 @@ import gevent
 from gevent.event import Event
 from greenlet import greenlet
 
+from . import stderr
 from .connection import Connection, Method
 from .counters import ServerCounters
 from .events import SWEEP_INTERVAL, EventLoopBlocked, Events, UnknownEvent
@@ -24,9 +27,9 @@ from .limits import Limits
 from .listener import CannotListen, Listener, connect
 from .pdk import PDKError
 from .plugin_spec import PluginSpec
-from .process_tree import is_nginx_master, nginx_master
+from .process_tree import is_nginx_master, is_shutting_down, nginx_master, nginx_worker, nginx_workers
 from .redaction import Redactor
-from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, error, result
+from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, TAKE_CONNECTION, error, result
 from .takeover import NewServer, OldServer, OtherServer, TakeoverRule
 from .watchdog import Watchdog
 
@@ -36,8 +39,8 @@ STEPS = ("", "Consumer", "Credential", "MemoryStats", "MultiMap", "Plugin", "Rou
 """Kong names a step by the type of what it brings (`kong_pdk.server.entities`); what to do with it is the
 same."""
 
-NEW = object()
-"""Of a connection that was not there at a tick."""
+HANDED_OVER_AT_ONCE = 64
+"""Connections that a new server is given at a time: what it has not read yet must leave room for a request."""
 
 DRAIN_INTERVAL = 0.05
 """Seconds between two looks, while stopping, whether running events are done."""
@@ -76,10 +79,13 @@ class Server:
             "plugin.GetStatus": self._get_status,
             "plugin.GetPluginInfo": self._get_plugin_info,
             IDENTIFY: self._identify,
+            TAKE_CONNECTION: self._take_connection,
         }
         self._methods.update({f"plugin.Step{kind}": self.events.step for kind in STEPS})
         self._parent = parent
         self._master = nginx_master(parent)
+        self._worker = nginx_worker(parent, self._master)
+        """The worker that reads this server's output; None where it is not Kong's, and when it need not any more."""
         self._listener = listener
         self._accepting: Any = None
         self._old_server: OldServer | None = None
@@ -87,11 +93,10 @@ class Server:
         self._cannot_listen = ""
         self._starting: set[Connection] = set()
         """Connections that a StartInstance is under way on."""
-        self._latest: tuple[dict[Connection, Any], dict[Connection, Any]] = ({}, {})
-        """The last message id of each connection at the last two ticks."""
         self._draining = self._hub.loop.timer(DRAIN_INTERVAL, DRAIN_INTERVAL)
         self._stop_by: float | None = None
         self._leave_by: float | None = None
+        self._release_by: float | None = None
         self._stopped = Event()
 
     @property
@@ -182,23 +187,47 @@ class Server:
             log.warning("the socket %s was gone: listening again", self._listener.path)
         self._start_accepting()
 
-    def _close_idle_connections(self) -> None:
-        """Let Kong make its next connections to the new server. Else workers would go on with both in turns, and start
-        their instances at each again and again.
+    def _hand_connections_over(self) -> None:
+        """Give Kong's connections to the new server: those on which no answer is due from this one."""
+        new = self._new_server
+        if new is None or not new.takes_connections:
+            return
+        busy = self.events.connections() | self._starting | new.waiting_connections()
+        if self._old_server is not None:
+            busy |= self._old_server.waiting_connections()
+        free = (c for c in self.connections - busy if not c.multiplexed and c.is_between_messages)
+        for connection in tuple(islice(free, HANDED_OVER_AT_ONCE)):
+            new.hand_over(connection)
 
-        Only those on which nothing has come for two ticks: Kong may send on any other at this moment, and a request
-        on a connection that was closed is lost.
+    def _take_connection(self, _: Connection, __: Any, sock: _socket.socket) -> None:
+        """The old server hands a connection of Kong's over."""
+        self._add_connection(sock)
+
+    def _keep_worker(self, worker: int) -> None:
+        """Keep the worker that has started this server from ending while the server is needed, and no longer.
+
+        Kong's worker reads the server's output. One that is to end goes on reading until it has waited for 10 s, or
+        the pipe is closed; when it ends then, it kills the server, whoever still has a request there: a new worker,
+        whose own plugin server is still loading, or another that ends. And at the stop of a gateway the 10 s are time
+        in which nobody is served.
         """
-        busy = self.events.connections() | self._starting
-        for server in (self._old_server, self._new_server):
-            if server is not None:
-                busy |= server.waiting_connections()
-        latest = {connection: connection.latest for connection in self.connections}
-        for connection in self.connections - busy:
-            rests = all(seen.get(connection, NEW) == connection.latest for seen in self._latest)
-            if rests and not connection.multiplexed and connection.is_silent:
-                connection.close()
-        self._latest = (latest, self._latest[0])
+        if not is_shutting_down(worker):
+            self._release_by = None
+        elif self._may_end(worker):
+            self._worker = None
+            stderr.release_reader()
+            return
+        stderr.keep_reader_waiting()
+
+    def _may_end(self, worker: int) -> bool:
+        if self._release_by is None:
+            self._release_by = monotonic() + self.limits.takeover_timeout
+        if self.is_superseded and not self.events and not self._is_in_use:
+            return True
+        if monotonic() > self._release_by:
+            return True
+        # The last one, of a Kong that stops: it ends with its last request.
+        return self._master is not None and nginx_workers(self._master) <= {worker}
 
     @property
     def _is_in_use(self) -> bool:
@@ -232,8 +261,8 @@ class Server:
         self._draining.start(self._drain)
 
     def _drain(self) -> None:
-        # While another server serves, Kong's connections to this one are left to become idle: see
-        # `_close_idle_connections`.
+        if self.is_superseded:
+            self._hand_connections_over()
         busy = self.events or (self.is_superseded and self._is_in_use)
         if self._stop_by is None or (busy and monotonic() < self._stop_by):
             return
@@ -257,7 +286,9 @@ class Server:
         self.events.sweep()
         self._check_path()
         if self.is_superseded:
-            self._close_idle_connections()
+            self._hand_connections_over()
+        if self._worker is not None:
+            self._keep_worker(self._worker)
         if self._stop_by is None:
             if self._leave_by is not None:
                 if self.is_superseded or not self._has_kong or monotonic() > self._leave_by:
@@ -281,17 +312,20 @@ class Server:
             if sock is None:
                 return
             self.counters.accepted_connections += 1
-            self.connections.add(
-                Connection(
-                    sock,
-                    self._hub.loop,
-                    self._methods,
-                    self._refuse,
-                    self._connection_closed,
-                    self.limits,
-                    self.counters,
-                )
+            self._add_connection(sock)
+
+    def _add_connection(self, sock: _socket.socket) -> None:
+        self.connections.add(
+            Connection(
+                sock,
+                self._hub.loop,
+                self._methods,
+                self._refuse,
+                self._connection_closed,
+                self.limits,
+                self.counters,
             )
+        )
 
     def _connection_closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -455,7 +489,8 @@ class Server:
         connection.send(result(message_id, self.spec.describe()))
 
     def _identify(self, connection: Connection, message_id: Any, _: Any) -> None:
-        connection.send(result(message_id, {"Pid": os.getpid(), "Gateway": self.takeover.gateway}))
+        answer = {"Pid": os.getpid(), "Gateway": self.takeover.gateway, "TakesConnections": True}
+        connection.send(result(message_id, answer))
 
     def _check_name(self, name: Any) -> None:
         if name != self.spec.name:

@@ -28,6 +28,23 @@ def reserve_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def keep_reader_waiting() -> None:
+    """Write an empty line, which Kong does not log."""
+    sys.stdout.write("\n")
+
+
+def release_reader() -> None:
+    """Close Kong's pipe: what is written from now on is lost."""
+    pipe = os.fstat(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    # nginx leaves it open under a third number.
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        with contextlib.suppress(OSError):  # the one of the listing is closed
+            if os.path.samestat(os.fstat(descriptor), pipe):
+                os.dup2(null, descriptor)
+    os.close(null)
+
+
 def _is_open(descriptor: int) -> bool:
     try:
         os.fstat(descriptor)

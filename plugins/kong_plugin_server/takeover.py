@@ -4,9 +4,12 @@ The new server takes the path only from a server of the same gateway (`TakeoverR
 their requests meanwhile; what they open is a connection to the new server, and one of them may bring a step for an
 event of the old one. Such a step goes on to the old server, and its answer back (`OldServer`).
 
-The old server counts on the new one only when that has answered. From then on what Kong begins anew on a connection
-that it still has to the old server goes on to the new one (`NewServer`): else workers that have connections to both
-would start their instances at each of them again and again.
+The old server counts on the new one only when that has answered (`NewServer`). From then on it hands Kong's
+connections over, each between two messages: the descriptor goes to the new server, with whatever Kong is sending on
+it, and Kong notices nothing. It cannot close them instead: Kong's pool keeps them, takes the one that was used last,
+and a request on a connection that is being closed is lost. What begins anew on those that are not handed over yet
+goes on to the new server: else workers that have connections to both would start their instances at each of them
+again and again.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import logging
 import select
 import socket
 import struct
+from array import array
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -25,7 +29,7 @@ from gevent.monkey import get_original
 from .connection import Connection
 from .incoming import READ_BYTES, Incoming
 from .process_tree import exists, gateway_of
-from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, decoder, encode
+from .rpc import FROM_NEW_SERVER, FROM_OLD_SERVER, IDENTIFY, TAKE_CONNECTION, decoder, encode
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,7 @@ ANSWER_BYTES = 65536
 """More than any answer to `IDENTIFY` has."""
 
 _QUESTION = encode([0, 0, IDENTIFY, []])
+_TAKE_CONNECTION = encode([2, TAKE_CONNECTION, []])
 
 
 class TakeoverRule:
@@ -159,7 +164,7 @@ class OtherServer(Incoming):
             self._decoder.feed(chunk)
             for _, message_id, failure, value in self._decoder:
                 if message_id == 0:
-                    self._identified()
+                    self._identified(value)
                 else:
                     _, reply = self._waiting.pop(message_id)
                     reply(failure, value)
@@ -167,7 +172,7 @@ class OtherServer(Incoming):
             log.warning("cannot talk to the other plugin server: %s", type(problem).__name__)
             self.close()
 
-    def _identified(self) -> None:
+    def _identified(self, answer: Any) -> None:
         """The answer to `_QUESTION` has come."""
 
     def close(self) -> None:
@@ -194,12 +199,27 @@ class NewServer(OtherServer):
         self._on_change = on_change
         self.serves = False
         """It has answered: Kong is in good hands."""
+        self.takes_connections = False
         self._send(encode([2, FROM_OLD_SERVER, []]) + _QUESTION)
 
-    def _identified(self) -> None:
+    def _identified(self, answer: Any) -> None:
         log.info("another server listens at the socket's path now")
         self.serves = True
+        self.takes_connections = isinstance(answer, dict) and bool(answer.get("TakesConnections"))
         self._on_change()
+
+    def hand_over(self, connection: Connection) -> None:
+        """Give it a connection of Kong's, which is closed here; not where it takes none now."""
+        descriptor = array("i", [connection.fileno()])
+        try:
+            self._socket.sendmsg([_TAKE_CONNECTION], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        connection.handed_over = True
+        connection.close()
 
     def close(self) -> None:
         super().close()

@@ -192,9 +192,10 @@ def start_kong(prefix: Path) -> Iterator[Callable[..., Kong]]:
     started: list[Kong] = []
 
     def start_kong(
-        command: tuple[str, ...] = (*COMMAND, "-p", str(prefix)), in_background: bool = False
+        command: tuple[str, ...] = (*COMMAND, "-p", str(prefix)), in_background: bool = False, **limits: float
     ) -> Kong:
-        started.append(Kong(prefix, command, in_background))
+        """Keyword arguments are `Limits` of its plugin servers."""
+        started.append(Kong(prefix, command, in_background, limits))
         return started[-1]
 
     yield start_kong

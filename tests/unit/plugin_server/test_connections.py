@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import _socket
 import socket
 from collections.abc import Callable
 
-import gevent
 import msgpack
 import pytest
-from kong_plugin_server import Limits
-from kong_plugin_server.connection import Connection
-from kong_plugin_server.counters import ServerCounters
 
 from .conftest import PluginProcess, eventually
 from .rpc_client import ConnectionClosed, asked
@@ -137,17 +132,3 @@ def test_connections_that_come_and_go_leave_no_descriptor_behind(serve: Serve) -
         with socket.socket(socket.AF_UNIX) as visitor:
             visitor.connect(server.path)
     eventually(lambda: descriptors() == before)
-
-
-def test_a_connection_with_something_to_read_is_not_silent() -> None:
-    """It is not closed as idle: Kong may have sent a message at this moment."""
-    ours, kongs = socket.socketpair()
-    with kongs:
-        sock = _socket.socket(fileno=ours.detach())
-        connection = Connection(
-            sock, gevent.get_hub().loop, {}, lambda *_: None, lambda _: None, Limits(), ServerCounters()
-        )
-        assert connection.is_silent
-        kongs.send(STATUS)
-        assert not connection.is_silent
-        connection.close()

@@ -19,10 +19,11 @@ from typing import Any
 import psutil
 import pytest
 from kong_plugin_server.process_tree import is_nginx_master, nginx_master
+from kong_plugin_server.rpc import encode
 
 from .conftest import COMMAND, ROOT, PluginProcess, eventually
 from .kong import Kong
-from .rpc_client import PATIENCE, ConnectionClosed, RpcError, Worker, asked
+from .rpc_client import PATIENCE, RpcError, Worker, asked
 
 Serve = Callable[..., PluginProcess]
 
@@ -319,20 +320,164 @@ def test_the_old_server_takes_the_path_back_when_the_new_one_dies(
 # Connections
 
 
-def test_a_superseded_server_closes_connections_that_nothing_is_under_way_on(
+def served_by(connection: Worker) -> int:
+    """The process that answers on it."""
+    return int(connection.call("plugin.GetStatus")["Pid"])
+
+
+def is_handed_over(connection: Worker, new: PluginProcess) -> bool:
+    return served_by(connection) == new.process.pid
+
+
+def test_connections_that_never_rest_are_handed_over_to_the_new_server(
     server: PluginProcess, launch: Serve
 ) -> None:
-    busy, instance = server.start("calls")
-    first = busy.begin(instance)
-    idle = server.worker()
-    idle.call("plugin.GetStatus")
-    launch().wait_for_log("serves at")
-    with pytest.raises(ConnectionClosed):
-        idle.receive()
-    last = busy.step(busy.step(first, "A"), "B")
-    assert asked(last)[1] == [200, "A", {"b": "B"}]
-    with pytest.raises(ConnectionClosed):
-        busy.receive()
+    """Kong's pool takes the connection that was used last: with enough traffic one is never idle for long."""
+    connections = [server.worker() for _ in range(200)]
+    new = launch()
+    # All are asked each time: none rests.
+    eventually(lambda: {served_by(connection) for connection in connections} == {new.process.pid})
+    server.process.kill()
+    server.process.wait()
+    assert all(is_handed_over(connection, new) for connection in connections)
+    assert new.is_served_by(new.process.pid)
+
+
+def test_a_connection_is_handed_over_with_the_request_that_is_on_its_way(
+    server: PluginProcess, launch: Serve
+) -> None:
+    connections = [server.worker() for _ in range(20)]
+    for connection in connections:
+        connection.call("plugin.GetStatus")
+    os.kill(server.process.pid, signal.SIGSTOP)
+    new = launch()
+    new.wait_for_log("serves at")
+    sent = [connection.send("plugin.GetStatus") for connection in connections]
+    os.kill(server.process.pid, signal.SIGCONT)
+    for connection, message in zip(connections, sent, strict=True):
+        assert connection.answer_to(message)["Pid"] in (server.process.pid, new.process.pid)
+        eventually(lambda connection=connection: is_handed_over(connection, new))  # type: ignore[misc]
+
+
+def test_a_connection_with_half_a_message_is_handed_over_after_the_other_half(
+    server: PluginProcess, launch: Serve
+) -> None:
+    connection, other = server.worker(), server.worker()
+    connection.call("plugin.GetStatus")
+    request = encode([0, 100, "plugin.GetStatus", []])
+    connection.send_bytes(request[:5])
+    new = launch()
+    eventually(lambda: is_handed_over(other, new))
+    connection.send_bytes(request[5:])
+    assert connection.answer_to(100)["Pid"] == server.process.pid
+    eventually(lambda: is_handed_over(connection, new))
+
+
+def test_an_answer_that_is_due_comes_before_its_connection_is_handed_over(
+    server: PluginProcess, launch: Serve
+) -> None:
+    connection, instance = server.start("reads then waits shortly", seconds=2.5)
+    first = connection.begin(instance)
+    due = connection.send("plugin.Step", {"EventId": first["EventId"], "Data": "x"})
+    other = server.worker()
+    new = launch()
+    eventually(lambda: is_handed_over(other, new))
+    assert asked(connection.answer_to(due))[1] == [200, "slow"]
+    eventually(lambda: is_handed_over(connection, new))
+
+
+def test_an_event_goes_on_at_the_old_server_when_its_connection_is_handed_over(
+    serve: Serve, launch: Serve
+) -> None:
+    """However long Kong takes for the call: nobody has closed the connection."""
+    old = serve(closed_connection_timeout=0.0)
+    connection, instance = old.start("calls")
+    first = connection.begin(instance)
+    new = launch()
+    eventually(lambda: is_handed_over(connection, new))
+    sweeps = old.worker()
+    eventually(lambda: is_handed_over(sweeps, new))
+    last = connection.step(connection.step(first, "A"), b"B")
+    assert asked(last)[1] == [200, "A", {"b": b"B"}]
+
+
+def test_a_server_that_takes_no_connections_is_given_none(serve: Serve, prefix: Path) -> None:
+    """One of an earlier version, which would lose them."""
+    old = serve(handler_timeout=1.2)
+    idle = old.worker()
+    busy, instance = old.start("waits")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(prefix / "earlier"))
+        listener.listen()
+        os.rename(prefix / "earlier", old.path)
+        other, _ = listener.accept()
+        with other:
+            other.send(encode([1, 0, None, {"Pid": 1, "Gateway": 1}]))
+            old.wait_for_log("another server listens at the socket's path now")
+            # It is ended by a tick, and there was one before.
+            assert asked(busy.begin(instance))[1][0] == 500
+            assert served_by(idle) == old.process.pid
+            assert served_by(busy) == old.process.pid
+
+
+# The worker that reads what the server writes
+
+
+def test_a_worker_that_ends_waits_for_its_server_until_the_new_one_has_everything(
+    kong: Kong, socket_of: PluginProcess
+) -> None:
+    old = kong.start_worker()
+    eventually(lambda: socket_of.is_served_by(old.pid))
+    pooled, instance = socket_of.start("calls")
+    kong.quit_worker()
+    first = pooled.begin(instance)
+    new = kong.start_worker()
+    eventually(lambda: served_by(pooled) == new.pid)
+    assert not ended(old)
+    assert "the worker ends" not in kong.log
+    last = pooled.step(pooled.step(first, "A"), b"B")
+    assert asked(last)[1] == [200, "A", {"b": b"B"}]
+    eventually(lambda: "the worker ends: its server's output is closed" in kong.log, kong.log)
+    eventually(lambda: ended(old))
+    assert served_by(pooled) == new.pid
+
+
+def test_a_worker_that_ends_waits_while_no_other_server_is_there(
+    kong: Kong, socket_of: PluginProcess
+) -> None:
+    """The new one does not come up: the old one serves on."""
+    old = kong.start_worker()
+    eventually(lambda: socket_of.is_served_by(old.pid))
+    kong.start_worker_without_server()
+    kong.quit_worker()
+    eventually(lambda: kong.log.count("the worker waits") > 3, kong.log)
+    assert socket_of.is_served_by(old.pid)
+
+
+def test_a_worker_that_ends_waits_no_longer_than_the_new_server_may_take(
+    start_kong: Callable[..., Kong], socket_of: PluginProcess
+) -> None:
+    kong = start_kong(takeover_timeout=0.0)
+    old = kong.start_worker()
+    eventually(lambda: socket_of.is_served_by(old.pid))
+    kong.start_worker_without_server()
+    kong.quit_worker()
+    eventually(lambda: "the worker ends: its server's output is closed" in kong.log, kong.log)
+
+
+def test_the_last_worker_of_a_kong_that_stops_does_not_wait(kong: Kong, socket_of: PluginProcess) -> None:
+    old = kong.start_worker()
+    eventually(lambda: socket_of.is_served_by(old.pid))
+    kong.quit_worker()
+    eventually(lambda: "the worker ends: its server's output is closed" in kong.log, kong.log)
+    eventually(lambda: ended(old))
+
+
+def test_a_server_without_kong_writes_nothing_but_its_log(server: PluginProcess) -> None:
+    server.worker().call("plugin.GetStatus")
+    os.unlink(server.path)
+    server.wait_for_log("listening again")
+    assert all(line.split()[0] in ("INFO", "WARNING") for line in server.log.splitlines())
 
 
 @pytest.fixture
@@ -377,12 +522,9 @@ def test_what_no_server_knows_is_an_error_wherever_it_comes(
 def test_a_worker_starts_its_instance_on_one_server_only_after_a_takeover(
     server: PluginProcess, launch: Serve
 ) -> None:
-    """Its pool keeps a connection to the old server for as long as that lets it."""
     pooled, _ = server.start("calls")
     new = launch()
-    new.wait_for_log("serves at")
-    with pytest.raises(ConnectionClosed):
-        pooled.receive()
+    eventually(lambda: is_handed_over(pooled, new))
     worker, instance = server.start("calls")
     for _ in range(5):
         answer: Any = worker.begin(instance)
