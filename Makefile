@@ -66,6 +66,8 @@ COMPOSE ?= docker compose
 up: ## the real Kong, with Docker: docker-compose.yml
 	@chmod a+x . && chmod a+rx secrets && chmod -R a+rX "$(KONG_YML)" observability
 	@[ ! -O .env ] || chmod go= .env
+	@$(COMPOSE) config --quiet || { echo 'Compose cannot read .env, or docker-compose.yml, see above. A value with an unclosed' \
+		'quote at its start, or an unclosed $${, goes into a file: secrets/futuresms-password becomes FUTURESMS_PASSWORD.' >&2; exit 1; }
 	$(COMPOSE) build
 	@# Before anything starts, and before anything that runs is replaced.
 	$(COMPOSE) run --rm --no-deps -T check

@@ -549,6 +549,8 @@ def variables(project: Project) -> list[Row]:
         secret.chmod(0)
         refused("a secret that cannot be read", r"secret \S+ cannot be read")
         secret.unlink()
+        project.write(".env", env.replace("=stub-password", "=pa${word"))
+        refused("a value that Compose cannot read", r"secrets/futuresms-password becomes FUTURESMS_PASSWORD")
 
         password = "pa$$word ${HOME} $x '\"`#\\n"
         project.stub.merchant("yeastar-gateway", password=password)
