@@ -223,8 +223,10 @@ def commands() -> str:
 
 def _command(command: click.Command, path: str) -> Iterator[str]:
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            yield from _command(command.commands[name], f"{path} {name}")
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            if found := command.get_command(context, name):
+                yield from _command(found, f"{path} {name}")
         return
     words = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
     yield f"## `{path}`\n"

@@ -1,27 +1,39 @@
 """`yeastarctl`: what operators and integrators of the gateway do by hand."""
 
+from importlib import import_module
+
 import click
 from yeastar_adapter import __version__
 
-from . import exits, key
-from .check import command as check
-from .doctor.command import doctor
-from .lua_path import lua_path
-from .order.command import order
-from .send import send
-from .verify import verify
+from . import exits
+
+_COMMANDS = {
+    "config": "check.command:group",
+    "doctor": "doctor.command:doctor",
+    "key": "key:group",
+    "lua-path": "lua_path:lua_path",
+    "order": "order.command:order",
+    "send": "send:send",
+    "verify": "verify:verify",
+}
+"""Where each command is: module and name in it."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.EPILOG)
+class Commands(click.Group):
+    """Commands that are loaded when they are called. Nobody waits for what only the others need."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _, command = _COMMANDS[name].partition(":")
+        found: click.Command = getattr(import_module(f".{module}", __name__), command)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.EPILOG)
 @click.version_option(__version__, prog_name="yeastarctl")
 def main() -> None:
     """Keys, configuration checks and tests for a Kong gateway with the plugin yeastar-adapter."""
-
-
-main.add_command(key.group)
-main.add_command(check.group)
-main.add_command(lua_path)
-main.add_command(verify)
-main.add_command(send)
-main.add_command(order)
-main.add_command(doctor)

@@ -11,7 +11,7 @@ import click
 
 from .. import exits
 from ..terminal import Terminal, json_option, leave
-from . import admin, fix
+from . import fix
 from .checker import check_sources
 from .environment import Variables
 from .finding import SEVERITIES, Finding
@@ -71,6 +71,8 @@ def check(
     sources = read(texts)
     findings = check_sources(sources, None if no_environment else variables)
     if admin_url:
+        from . import admin  # an HTTP client, which takes longer to load than most files to check
+
         try:
             findings = admin.compare(admin_url, sources.root, findings)
         except admin.UnreachableError as problem:
