@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kong_plugin_server.server import Server
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,7 +28,14 @@ def main(argv: list[str] | None = None) -> int:
     from .handler import SPEC
     from .observability import exporter
 
-    return serve(SPEC, argv, observe=exporter.observe, parent=parent)
+    def observe(server: Server) -> None:
+        # Here, so that no request waits for it: instances that count in Redis load these.
+        from .delivery_reports import redis_ledger  # noqa: F401
+        from .limits import redis  # noqa: F401
+
+        exporter.observe(server)
+
+    return serve(SPEC, argv, observe=observe, parent=parent)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ..limits.settings import RateLimitSettings, RedisSettings
 from .ledger import Ledger, LocalLedger
-from .redis_ledger import RedisLedger
+
+if TYPE_CHECKING:
+    from .redis_ledger import RedisLedger
 
 _lock = threading.Lock()
 _ledgers: WeakValueDictionary[RedisSettings, RedisLedger] = WeakValueDictionary()
@@ -19,6 +22,8 @@ def ledger_for(settings: RateLimitSettings) -> Ledger:
     """The ledger that goes with `rate_limit.policy`; one in Redis lives as long as somebody holds it."""
     if settings.policy != "redis":
         return local
+    from .redis_ledger import RedisLedger  # late, as in `limits`
+
     with _lock:
         ledger = _ledgers.get(settings.redis)
         if ledger is None:

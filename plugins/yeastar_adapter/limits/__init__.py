@@ -8,13 +8,16 @@ if not result.allowed:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from .limiter import Limiter, LimiterCounters, LimiterUnavailable
 from .local import LocalLimiter
-from .redis import RedisLimiter
 from .settings import RateLimits, RateLimitSettings, RedisSettings
 from .window import RateLimitResult
+
+if TYPE_CHECKING:
+    from .redis import RedisLimiter
 
 __all__ = [
     "Limiter",
@@ -40,6 +43,9 @@ def open_limiter(settings: RateLimitSettings) -> Limiter:
     """
     if settings.policy == "local":
         return _local
+    # Imported late: whoever only reads settings would wait for Redis' client, longer than for all the rest.
+    from .redis import RedisLimiter
+
     key = (settings.redis, settings.fault_tolerant)
     limiter = _shared.get(key)
     if limiter is None:
