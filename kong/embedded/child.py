@@ -82,7 +82,9 @@ class Child:
         deadline = time.monotonic() + seconds
         while True:
             ended = not self.alive
-            found = line.search(self.output())
+            written = self.output()
+            # A line that is still being written may yet become another one.
+            found = line.search(written if ended else written[: written.rfind("\n") + 1])
             if found is not None:
                 return found
             if ended:

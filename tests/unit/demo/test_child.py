@@ -48,6 +48,13 @@ def test_a_child_that_is_not_ready_in_time_is_stopped(start):
     assert not child.alive
 
 
+def test_half_a_line_is_none(start):
+    child = start("import time; print('ready at', end='', flush=True); time.sleep(600)")
+    wait_until(lambda: child.output() == "ready at", 30, "half a line")
+    with pytest.raises(ChildError, match="not ready after 0"):
+        child.wait_for("^ready", 0.2)
+
+
 def test_the_last_words_before_the_end_are_not_missed(start):
     assert start("print('ready')").wait_for("^ready$", 30)
 
