@@ -32,6 +32,7 @@ def definitions() -> dict[str, PluginDefinition]:
     return {definition.name: definition for definition in found}
 
 
+@lru_cache(maxsize=16)
 def catalogue(names: frozenset[str]) -> PluginCatalogue:
     """A catalogue in which the plugins `names` are there too, taken with any configuration."""
     known = definitions()
