@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sys
@@ -37,20 +38,23 @@ def prefix() -> Iterator[Path]:
         yield Path(directory)
 
 
+@contextlib.contextmanager
+def serving(prefix: Path, *options: str | Path) -> Iterator[None]:
+    """The adapter's process."""
+    command = [sys.executable, "-m", "yeastar_adapter", *options]
+    child = Child("plugin server", command, log=prefix / "log", directory=prefix)
+    try:
+        child.wait_for(r"serves at", 30)
+        yield
+    finally:
+        child.stop()
+
+
 @pytest.fixture
 def served(prefix: Path) -> Iterator[Path]:
     """A prefix with the adapter's process behind its socket."""
-    child = Child(
-        "plugin server",
-        [sys.executable, "-m", "yeastar_adapter", "-p", prefix],
-        log=prefix / "log",
-        directory=prefix,
-    )
-    try:
-        child.wait_for(r"serves at", 30)
+    with serving(prefix, "-p", prefix):
         yield prefix
-    finally:
-        child.stop()
 
 
 @pytest.fixture
@@ -167,10 +171,10 @@ def test_no_socket_says_what_kong_needs(cli: Cli, prefix: Path) -> None:
     assert "pluginserver_names" in result.output
 
 
-def test_the_socket_may_be_elsewhere(cli: Cli, served: Path) -> None:
-    (served / SOCKET).rename(served / "adapter.socket")
-    assert cli("doctor", "--prefix", served).exit_code == 1
-    assert cli("doctor", "--socket", served / "adapter.socket").exit_code == 0
+def test_the_socket_may_be_elsewhere(cli: Cli, prefix: Path) -> None:
+    with serving(prefix, "--socket-name", "adapter.socket", "-p", prefix):
+        assert cli("doctor", "--prefix", prefix).exit_code == 1
+        assert cli("doctor", "--socket", prefix / "adapter.socket").exit_code == 0
 
 
 def test_without_a_prefix_the_servers_of_this_machine_are_found(cli: Cli, served: Path) -> None:
