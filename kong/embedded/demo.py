@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -166,11 +167,8 @@ class Demo:
 
         `environ`: with what is missing filled in; whatever else is not set may be blank, and is not warned of.
         """
-        command = (sys.executable, "-m", "yeastar_adapter")
-        server = PluginServerDefinition.make(PLUGIN, command, "", {})
         try:
-            adapter = PluginDefinition.from_dump(dump(server))
-            in_lua = [lua_plugins.load(name, ";;") for name in lua_plugins.repository_plugins()]
+            adapter, *in_lua = _plugins()
             names = ["bundled", PLUGIN, *(plugin.name for plugin in in_lua)]
             catalogue = PluginCatalogue.of(names, [adapter, *in_lua])
             load_file(str(self._name), catalogue, environ=_Blank(environ))
@@ -244,6 +242,17 @@ class Demo:
 
 class _Stopped(BaseException):
     """A signal that ends the demo."""
+
+
+@cache
+def _plugins() -> tuple[PluginDefinition, ...]:
+    """The adapter, asked what it is, and the plugins in Lua. Raises LuaPluginError, PluginServerError.
+
+    Once for all changes of the file: a process is started for it.
+    """
+    server = PluginServerDefinition.make(PLUGIN, (sys.executable, "-m", "yeastar_adapter"), "", {})
+    in_lua = (lua_plugins.load(name, ";;") for name in lua_plugins.repository_plugins())
+    return (PluginDefinition.from_dump(dump(server)), *in_lua)
 
 
 def _let_signals_stop_it() -> None:
