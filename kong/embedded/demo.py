@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -43,6 +44,7 @@ KEY_OFF = "ystr_demo_globex_cebu_Qm5TzL8rYc3WhN6v"
 VERIFY = "/api/v1/integration/yeastar/sms/verify"
 SENDMESSAGE = "/api/v1/integration/yeastar/sms/sendmessage"
 
+_QUERY = "KONG_PLUGINSERVER_YEASTAR_ADAPTER_QUERY_CMD"
 _READY = r"^kong\.embedded ready proxy=(\S+) admin=(\S+) proxy_ssl=(\S+)"
 
 
@@ -215,6 +217,9 @@ class Demo:
         stand_ins = self._directory / "stand-ins.json"
         stand_ins.touch(mode=0o600)
         stand_ins.write_text(json.dumps(asdict(self._stand_ins)), encoding="utf-8")
+        description = self._directory / "yeastar-adapter.json"
+        description.write_text(_description(), encoding="utf-8")
+        self._environ.setdefault(_QUERY, shlex.join(("cat", str(description))))
         self._prefix.mkdir()
         command = [sys.executable, "-m", "kong.embedded", "--kong-yml", str(changed)]
         command += ["--prefix", str(self._prefix), "--stand-ins", str(stand_ins)]
@@ -245,14 +250,16 @@ class _Stopped(BaseException):
 
 
 @cache
-def _plugins() -> tuple[PluginDefinition, ...]:
-    """The adapter, asked what it is, and the plugins in Lua. Raises LuaPluginError, PluginServerError.
+def _description() -> str:
+    """What the adapter says that it is: a process is started for it, once. Raises PluginServerError."""
+    return dump(PluginServerDefinition.make(PLUGIN, (sys.executable, "-m", "yeastar_adapter"), "", {}))
 
-    Once for all changes of the file: a process is started for it.
-    """
-    server = PluginServerDefinition.make(PLUGIN, (sys.executable, "-m", "yeastar_adapter"), "", {})
+
+@cache
+def _plugins() -> tuple[PluginDefinition, ...]:
+    """The adapter and the plugins in Lua. Raises LuaPluginError, PluginServerError."""
     in_lua = (lua_plugins.load(name, ";;") for name in lua_plugins.repository_plugins())
-    return (PluginDefinition.from_dump(dump(server)), *in_lua)
+    return (PluginDefinition.from_dump(_description()), *in_lua)
 
 
 def _let_signals_stop_it() -> None:

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-VERIFY = "/api/v1/integration/yeastar/sms/verify"
-SEND = "/api/v1/integration/yeastar/sms/sendmessage"
+from .paths import SEND, VERIFY
 
 
 class Unreachable(Exception):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from kong_declarative import route_regex
 from yeastar_adapter.delivery_reports.address import PATH as REPORTS
 
-from ..pbx import SEND, VERIFY
+from ..paths import SEND, VERIFY
 from .declared import Declared, Route, Service
 from .finding import Edit, Finding, error, hint, warning
 from .node import Node
