@@ -69,15 +69,18 @@ def configurations() -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(lambda config, more: {**config, **more}, _record({"fields": SCHEMA}), bookkeeping)
 
 
+def _record(definition: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    fields = [
+        (name, field.get("required") or "default" in field or field["type"] == "record", _value(name, field))
+        for entry in definition["fields"]
+        for name, field in entry.items()
+    ]
+    return _filled_in(fields)
+
+
 @st.composite
-def _record(draw: st.DrawFn, definition: dict[str, Any]) -> dict[str, Any]:
-    made = {}
-    for entry in definition["fields"]:
-        for name, field in entry.items():
-            filled_in = field.get("required") or "default" in field or field["type"] == "record"
-            if filled_in or draw(st.integers(0, 4)) > 0:
-                made[name] = draw(_value(name, field))
-    return made
+def _filled_in(draw: st.DrawFn, fields: list[tuple[str, bool, st.SearchStrategy[Any]]]) -> dict[str, Any]:
+    return {name: draw(value) for name, always, value in fields if always or draw(st.integers(0, 4)) > 0}
 
 
 def _value(name: str, field: dict[str, Any]) -> st.SearchStrategy[Any]:
