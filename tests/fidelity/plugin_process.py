@@ -14,7 +14,7 @@ from typing import Any
 from kong_pdk import listener
 from kong_pdk.cli import start_dedicated_server
 
-from tests.fidelity.recording import HOLD, RECORD
+from tests.fidelity.prefix import HOLD, RECORD
 
 
 def serve(plugin: type, schema: tuple[dict[str, Any], ...]) -> None:

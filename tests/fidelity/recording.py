@@ -20,13 +20,11 @@ import psutil
 import pytest
 
 from kong.embedded.child import Child
+from tests.fidelity.prefix import RECORD
 from tests.harness.gateway import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).with_name("data")
-# In a plugin server's working directory, Kong's prefix:
-RECORD = "rpc.jsonl"  # every message in both directions
-HOLD = "hold"  # while this file is there, a plugin server that starts does not listen yet
 PATIENCE = 60.0
 """Seconds that any single thing may take: a machine may be busy. Nothing here is slow by itself."""
 

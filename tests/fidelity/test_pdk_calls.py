@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fidelity import recording
-from tests.fidelity.recording import RECORD, ReplayGateway, comparable_message, plain, read_answer
+from tests.fidelity.prefix import RECORD
+from tests.fidelity.recording import ReplayGateway, comparable_message, plain, read_answer
 from tests.fidelity.upstream import ANSWER_HEADERS, Upstream
 
 CALLS = recording.read("pdk-calls.jsonl")

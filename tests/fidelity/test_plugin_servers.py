@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.fidelity.recording import PATIENCE, RECORD, ReplayGateway
+from tests.fidelity.prefix import RECORD
+from tests.fidelity.recording import PATIENCE, ReplayGateway
 from tests.fidelity.upstream import ANSWER_HEADERS, Upstream
 from tests.harness.gateway import wait_until
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.fidelity.recording import HOLD, ReplayGateway
+from tests.fidelity.prefix import HOLD
+from tests.fidelity.recording import ReplayGateway
 from tests.harness.gateway import wait_until
 
 
