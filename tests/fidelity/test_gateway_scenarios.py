@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from tests.fidelity import recording
+from tests.fidelity.prefix import HOLD
 from tests.fidelity.recording import (
-    HOLD,
     PATIENCE,
     ReplayGateway,
     comparable_answer,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fidelity import recording
+from tests.fidelity.prefix import RECORD
 from tests.fidelity.recording import (
-    RECORD,
     ReplayGateway,
     comparable_answer,
     comparable_message,
