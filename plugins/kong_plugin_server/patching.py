@@ -11,7 +11,10 @@ def patch_standard_library() -> None:
     At each of its twenty-five steps gevent reads the metadata of every installed package, for those that want to be
     called then. No other package has a say in what is patched here.
     """
-    ask_packages = events.notify_and_call_entry_points
+    ask_packages = getattr(events, "notify_and_call_entry_points", None)
+    if ask_packages is None:  # a gevent of another make: slower, and as good
+        monkey.patch_all()
+        return
     events.notify_and_call_entry_points = events.notify
     try:
         monkey.patch_all()
