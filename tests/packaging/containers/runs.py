@@ -180,14 +180,16 @@ def reload(project: Project) -> list[Row]:
             load.wait_for(25)
     assert good.lost == 0, good
     whole = (project.directory / "kong.yml").read_text()
-    with traffic(refused, project.pbx(), project.stub):
-        project.edit("kong.yml", (r"second: \d+", "second: five"))
-        done = project.make("reload", check=False)
-        assert done.returncode
-        assert "not reloaded" in done.stdout + done.stderr
-        # Nor does `make up` end what runs.
-        assert project.make("up", check=False).returncode
-    project.write("kong.yml", whole)
+    try:
+        with traffic(refused, project.pbx(), project.stub):
+            project.edit("kong.yml", (r"second: \d+", "second: five"))
+            done = project.make("reload", check=False)
+            assert done.returncode
+            assert "not reloaded" in done.stdout + done.stderr
+            # Nor does `make up` end what runs.
+            assert project.make("up", check=False).returncode
+    finally:
+        project.write("kong.yml", whole)
     assert refused.lost == 0, refused
     return [good, refused]
 
