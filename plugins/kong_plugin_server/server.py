@@ -231,7 +231,9 @@ class Server:
 
     @property
     def _is_in_use(self) -> bool:
-        """Whether Kong has a connection to this server that is not `multiplexed`."""
+        """Whether Kong has a connection to this server, or may reach the server before it through this one only."""
+        if self._old_server is not None and not self._old_server.closed:
+            return True
         return any(not connection.multiplexed for connection in self.connections)
 
     def _asked_to_stop(self) -> None:

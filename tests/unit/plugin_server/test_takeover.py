@@ -401,6 +401,23 @@ def test_an_event_goes_on_at_the_old_server_when_its_connection_is_handed_over(
     assert asked(last)[1] == [200, "A", {"b": b"B"}]
 
 
+def test_a_server_between_two_others_ends_after_the_one_before_it(
+    in_use: tuple[Worker, Any, list[PluginProcess]],
+) -> None:
+    """As after two reloads in a row: what the newest is asked about the oldest goes through it."""
+    _, first, (old, between, new) = in_use
+    between.process.terminate()
+    between.wait_for_log("stopping: ")
+    with pytest.raises(subprocess.TimeoutExpired):
+        between.process.wait(0.5)
+    newcomer = new.worker()
+    last = newcomer.step(newcomer.step(first, "A"), b"B")
+    assert asked(last)[1] == [200, "A", {"b": b"B"}]
+    old.process.terminate()
+    assert old.process.wait(PATIENCE) == 0
+    assert between.process.wait(PATIENCE) == 0
+
+
 def test_a_server_that_takes_no_connections_is_given_none(serve: Serve, prefix: Path) -> None:
     """One of an earlier version, which would lose them."""
     old = serve(handler_timeout=1.2)
