@@ -190,7 +190,7 @@ class Server:
     def _hand_connections_over(self) -> None:
         """Give Kong's connections to the new server: those on which no answer is due from this one."""
         new = self._new_server
-        if new is None or not new.takes_connections:
+        if new is None or new.closed or not new.takes_connections:
             return
         busy = self.events.connections() | self._starting | new.waiting_connections()
         if self._old_server is not None:
@@ -263,8 +263,7 @@ class Server:
         self._draining.start(self._drain)
 
     def _drain(self) -> None:
-        if self.is_superseded:
-            self._hand_connections_over()
+        self._hand_connections_over()
         busy = self.events or (self.is_superseded and self._is_in_use)
         if self._stop_by is None or (busy and monotonic() < self._stop_by):
             return
@@ -287,8 +286,7 @@ class Server:
         watchdog.reset(SWEEP_INTERVAL)
         self.events.sweep()
         self._check_path()
-        if self.is_superseded:
-            self._hand_connections_over()
+        self._hand_connections_over()
         if self._worker is not None:
             self._keep_worker(self._worker)
         if self._stop_by is None:
