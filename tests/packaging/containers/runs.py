@@ -21,7 +21,7 @@ from tests.harness.gateway import wait_until
 from tests.harness.load import Load
 from tests.harness.pbx import SENDMESSAGE, Pbx
 
-from .engine import BASE_IMAGES, PROFILES, NoEngine, Project, command, commit_file
+from .engine import BASE_IMAGES, PROFILES, Done, NoEngine, Project, command, commit_file
 from .table import Row, traffic
 
 Run = Callable[[Project], list[Row]]
@@ -456,13 +456,13 @@ def load_once(project: Project) -> list[Row]:
 
     rows = []
     for name, what in (("wrong", "a wrong value"), ("unknown", "an unknown collection")):
-        done = project.compose(*_load(f"loads/{name}.yml"), check=False)
+        done = _load(project, f"loads/{name}.yml", check=False)
         assert done.returncode, f"{what} is loaded"
         assert not _nothing_but(project, 404)
         rows.append(Row(f"load_once, {what}", "nothing is there: " + _line(done.stderr, "is not loaded")))
 
     name = f"{project.name}-load"
-    project.compose(*_load("loads/long.yml", "--detach", "--name", name))
+    project.compose(*_load_call("loads/long.yml", "--detach", "--name", name))
     try:
         wait_until(lambda: len(_entities_of(project, "consumers")) > 100, 90, "a load half done")
         project.engine.call("kill", name)
@@ -472,7 +472,7 @@ def load_once(project: Project) -> list[Row]:
     assert 100 < half < 2002, half
     assert not _nothing_but(project, 404)
 
-    done = project.compose(*_load("kong.yml"))
+    done = _load(project, "kong.yml")
     assert "is loaded anew" in done.stdout, done.stdout
     wait_until(lambda: _send(project).status == 200, 60, "a message through the database's Kong")
     usernames = {consumer["username"] for consumer in _entities_of(project, "consumers")}
@@ -481,7 +481,7 @@ def load_once(project: Project) -> list[Row]:
         Row("load_once, killed in the middle", f"{half} consumers, no route; then mended, and loaded anew")
     )
 
-    again = project.compose(*_load("kong.yml"))
+    again = _load(project, "kong.yml")
     assert "has a configuration already" in again.stdout, again.stdout
     row = Row("load_once, loaded")
     with traffic(row, project.pbx("POSTGRES_PROXY_PORT"), project.stub) as load:
@@ -496,9 +496,18 @@ def _line(text: str, words: str) -> str:
     return line.strip()[:160]
 
 
-def _load(file: str, *options: str) -> list[str]:
+def _load(project: Project, file: str, *, check: bool = True) -> Done:
+    """To its end. Without `--rm`, with which Compose ends with 0 on Podman, whatever the container did."""
+    name = f"{project.name}-load"
+    try:
+        return project.compose(*_load_call(file, "--name", name), check=check)
+    finally:
+        project.engine.call("rm", "--force", name)
+
+
+def _load_call(file: str, *options: str) -> list[str]:
     program = ["/opt/yeastar-adapter/bin/python", "/opt/yeastar-adapter/load_once.py"]
-    call = ["--profile", "postgres", "run", *(options or ["--rm"]), "--no-deps", "database-configuration"]
+    call = ["--profile", "postgres", "run", *options, "--no-deps", "database-configuration"]
     return [*call, *program, f"/etc/kong/configuration/{file}", "http://kong-admin:8001"]
 
 
