@@ -85,7 +85,6 @@ class Project:
         else:
             _copy_commit(revision, self.directory)
         base = int(os.environ.get("CONTAINERS_PORTS", "28000" if engine.name == "docker" else "28100"))
-        # Two each for what a second node publishes too.
         self.ports = {
             "PROXY_PORT": base,
             "SECOND_PORT": base + 1,
