@@ -69,8 +69,13 @@ up: ## the real Kong, with Docker: docker-compose.yml
 	@$(COMPOSE) config --quiet || { echo 'Compose cannot read .env, or docker-compose.yml, see above. A value with an unclosed' \
 		'quote at its start, or an unclosed $${, goes into a file: secrets/futuresms-password becomes FUTURESMS_PASSWORD.' >&2; exit 1; }
 	$(COMPOSE) build
-	@# Before anything starts, and before anything that runs is replaced. Not `run --rm`: with Podman it always ends with 0.
-	@$(COMPOSE) --progress quiet up --no-deps --no-log-prefix --exit-code-from check check
+	@# Before anything starts, and before anything that runs is replaced. What it says counts too: with Podman 4, Compose
+	@# ends `run --rm` with 0, whatever the container did.
+	@good=; said=$$($(COMPOSE) run --rm --no-deps -T check) && good=yes; printf '%s\n' "$$said"; \
+		case "$$good $$said" in \
+			'yes '*': 0 errors, '*) ;; \
+			*) echo 'Nothing was started, and what runs goes on: kong.yml has not passed the check.' >&2; exit 1 ;; \
+		esac
 	$(COMPOSE) up --wait
 
 down: ## stop it, with the services of every profile

@@ -100,14 +100,15 @@ class _ByArgument(dict[str, Any]):
 
 
 VALUES = {
-    "kong.client.load_consumer": {
-        "id": "f70c4878-8cb8-591d-8b00-c1f20c88f1ac",
-        "username": "acme-manila",
-        "custom_id": "PBX-7",
+    "kong.yeastar.load_consumer": {
+        "consumer": {
+            "id": "f70c4878-8cb8-591d-8b00-c1f20c88f1ac",
+            "username": "acme-manila",
+            "custom_id": "PBX-7",
+        }
     }
 }
 STEP_KINDS = {
-    "kong.client.load_consumer": "plugin.StepConsumer",
     "kong.client.authenticate": "plugin.StepCredential",
 }
 

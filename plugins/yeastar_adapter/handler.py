@@ -5,14 +5,14 @@ A phase costs one PDK call to read and one to carry out. `kong.yeastar` is of ye
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from kong_plugin_server import PluginSpec
 
 from . import __version__
+from .consumers import Consumers
 from .decision import Forward, Reply
 from .integration import Integration
 from .plugin import Adapter
@@ -23,9 +23,6 @@ from .yeastar.errors import SERVICE_UNAVAILABLE, Refusal
 
 SIGNATURE = "X-Yeastar-Adapter"
 """The header by which reader and guard know the adapter's own answers: it carries the nonce, and they remove it."""
-
-_MISSING_SECONDS = 1.0
-"""A consumer that Kong does not have is looked for again after this long at the latest."""
 
 
 class Plugin:
@@ -51,25 +48,6 @@ class Plugin:
         """From FutureSMS's answer to the PBX's. Kong skips this phase when nothing has answered."""
         left = kong.yeastar.upstream_answer()
         _exit(kong, self._adapter.response(left), left)
-
-
-class Consumers:
-    """Kong's consumers by name, remembered for `seconds`: Kong reads its database on each look-up."""
-
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._known: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
-
-    def find(self, kong: Any, username: str) -> Mapping[str, Any] | None:
-        """The consumer as Kong has it; None when it has none of that name."""
-        until, consumer = self._known.get(username, (0.0, None))
-        now = self._clock()
-        if now >= until:
-            consumer = kong.client.load_consumer(username, True)
-            seconds = self._seconds if consumer else min(self._seconds, _MISSING_SECONDS)
-            self._known[username] = (now + seconds, consumer)
-        return consumer
 
 
 def _for_the_guard(forward: Forward, nonce: str) -> tuple[Any, ...]:

@@ -306,7 +306,8 @@ SCHEMA: list[Field] = [
             "type": "number",
             "default": 5,
             "between": [0, 86400],
-            "description": "How long a consumer that was read from Kong is cached, in seconds.",
+            "description": "How long a consumer that was read from Kong is cached, in seconds; while Kong's database "
+            "does not answer, until it does.",
         }
     },
     {

@@ -31,6 +31,11 @@ def test_the_manual_has_the_arguments_of_a_decision() -> None:
     assert _table("kong.yeastar.forward") == set(re.findall(r"\w+", arguments))
 
 
+def test_the_manual_has_the_fields_of_a_look_up() -> None:
+    block = _block("local function load_consumer(username)", "\nend")
+    assert _table("kong.yeastar.load_consumer") == set(re.findall(r"\b(error|consumer) = ", block))
+
+
 def test_the_manual_has_the_fields_of_an_answer() -> None:
     block = _block("local function upstream_answer()", "return left")
     fields = re.findall(r"^    (\w+) =", block.partition("\n  }")[0], re.MULTILINE) + re.findall(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,8 +14,8 @@ from tests.harness.faults import Faults
 from tests.harness.gateway import wait_until
 from tests.harness.kong_yml import KongYml
 from tests.harness.load import Load
-from tests.harness.pbx import Pbx
-from tests.harness.stub import LOGIN, REFRESH
+from tests.harness.pbx import SENDMESSAGE, Pbx
+from tests.harness.stub import LOGIN, REFRESH, StubServer
 
 BEFORE, DURING, AFTER = 20, 40, 40
 
@@ -249,3 +252,38 @@ def test_everything_at_once(faults: Faults, load: Load, kong_yml: KongYml) -> No
         load.wait_for_status(200)
     assert load.statuses.keys() <= {200, 500}
     settled(faults, load)
+
+
+AWAY = """
+local load_consumer = kong.client.load_consumer
+return function()
+  local away = kong.request.get_header("X-Database") == "away"
+  kong.client.load_consumer = away and function() return nil, "[postgres] connection refused" end or load_consumer
+end
+"""
+
+
+def test_messages_go_on_while_kongs_database_is_away(
+    faults: Faults, kong_yml: KongYml, stub: StubServer, pbx: Pbx
+) -> None:
+    kong_yml.config["consumer_cache_seconds"] = 0
+    kong_yml.setdefault("plugins", []).append({"name": "pre-function", "config": {"access": [AWAY]}})
+    faults.gateway.load(kong_yml)
+    host = faults.gateway.proxy_url.removeprefix("http://")
+    # One connection stays with one worker, whose instance of the plugin remembers.
+    with contextlib.closing(http.client.HTTPConnection(host, timeout=30)) as connection:
+
+        def send(database: str) -> int:
+            headers = {"Authorization": f"Bearer {pbx.key}", "X-Database": database}
+            message = json.dumps({"from": "+63280000001", "to": "+639171234567", "text": "hello"})
+            connection.request("POST", SENDMESSAGE, message, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        assert [send("away"), send("there")] == [500, 200]
+        assert [send("away") for _ in range(5)] == [200] * 5
+        assert send("there") == 200
+    assert len(stub.orders()) == 7
+    log = faults.gateway.log()
+    assert "refused: Kong cannot look up the consumer 'acme-manila': [postgres] connection refused" in log

@@ -59,7 +59,7 @@ class Request:
         return {
             "ctx.shared.get": self._left() if self.reader else None,
             "yeastar.upstream_answer": self._answer(),
-            "client.load_consumer": CONSUMER,
+            "yeastar.load_consumer": {"consumer": CONSUMER},
         }.get(name)
 
     def _left(self) -> dict[str, Any]:

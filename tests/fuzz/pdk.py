@@ -103,8 +103,8 @@ class Kong:
         answer = answered(self.status, b"", json.loads(order.get("body", b"{}")))
         return {**answer, **changes, "carried": self.decision is not None}
 
-    def do_client_load_consumer(self, username: str, _by_name: bool) -> Any:
-        return {"id": "f70c4878", "username": username}
+    def do_yeastar_load_consumer(self, username: str) -> Any:
+        return {"consumer": {"id": "f70c4878", "username": username}}
 
     def do_client_authenticate(self, consumer: dict[str, Any], _credential: Any) -> None:
         self.consumer = consumer

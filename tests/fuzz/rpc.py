@@ -61,7 +61,12 @@ _requests = st.one_of(
     ),
     values,
 )
-_consumers = st.one_of(st.just({"id": "f70c4878", "username": "acme-manila"}), values)
+_consumers = st.one_of(
+    st.just({"consumer": {"id": "f70c4878", "username": "acme-manila"}}),
+    st.builds(lambda value: {"consumer": value}, values),
+    st.builds(lambda value: {"error": value}, values),
+    values,
+)
 
 _answers = st.one_of(
     st.builds(answered, st.sampled_from([202, 401, 422, 429, 500])),
@@ -73,7 +78,7 @@ _answers = st.one_of(
 
 ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "kong.ctx.shared.get": _requests,
-    "kong.client.load_consumer": _consumers,
+    "kong.yeastar.load_consumer": _consumers,
     "kong.yeastar.upstream_answer": _answers,
 }
 """What Kong, or somebody gone mad in its place, answers to a PDK call."""

@@ -87,7 +87,7 @@ def _accepted(worker: Worker, instance: int) -> None:
     """A message that becomes an order."""
     values = {
         "kong.ctx.shared.get": rpc.GOOD,
-        "kong.client.load_consumer": {"id": "1", "username": "acme-manila"},
+        "kong.yeastar.load_consumer": {"consumer": {"id": "1", "username": "acme-manila"}},
     }
     answer = worker.begin(instance)
     while (method := answer["Data"]["Method"]) in values:

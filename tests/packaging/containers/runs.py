@@ -224,6 +224,23 @@ def _restart(project: Project, service: str, port: str = "PROXY_PORT") -> Row:
     return row
 
 
+@run
+def database_away(project: Project) -> list[Row]:
+    """Kong's database is stopped for longer than anything is cached, and comes back."""
+    ready(project, "kong-postgres", profile="postgres")
+    row = Row("database stopped for 30 s, traffic at kong-postgres")
+    with traffic(row, project.pbx("POSTGRES_PROXY_PORT"), project.stub) as load:
+        project.compose("--profile", "postgres", "stop", "database")
+        away = time.monotonic()
+        while time.monotonic() < away + 30:
+            load.wait_for(10)
+        project.compose("--profile", "postgres", "start", "database")
+        load.wait_for(100)
+    assert row.lost == 0, row
+    assert "consumers are taken as they were last" in project.log("kong-postgres")
+    return [row]
+
+
 class Nodes:
     """A load balancer, as far as it sends each message to the next of those that are in it."""
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from yeastar_adapter.authentication import Authentication, authentication_for
-from yeastar_adapter.handler import Consumers
 from yeastar_adapter.request import Request
 from yeastar_adapter.settings import Settings
 from yeastar_adapter.yeastar.errors import AUTHENTICATION_FAILED, NO_PERMISSION, Refusal
@@ -71,55 +70,6 @@ def test_every_other_header_gets_one_and_the_same_answer(bearer: Authentication,
     assert refusal.error is AUTHENTICATION_FAILED
     assert refusal.headers == {"WWW-Authenticate": "Bearer"}
     assert refusal.body == refused(bearer, request()).body
-
-
-class Kong:
-    """Kong's database of consumers."""
-
-    def __init__(self) -> None:
-        self.database: dict[str, Any] = {"acme-manila": ENTITY}
-        self.loaded: list[str] = []
-        self.client = self
-
-    def load_consumer(self, username: str, by_username: bool) -> Any:
-        assert by_username
-        self.loaded.append(username)
-        return self.database.get(username)
-
-
-def test_kong_is_asked_for_a_consumer_once_in_a_while() -> None:
-    now = [100.0]
-    consumers, kong = Consumers(5, lambda: now[0]), Kong()
-    for step in (0, 1, 3.9, 0.2, 1):
-        now[0] += step
-        assert consumers.find(kong, "acme-manila") == ENTITY
-    assert kong.loaded == ["acme-manila"] * 2
-
-
-def test_a_consumer_that_is_deleted_in_kong_is_gone_within_seconds() -> None:
-    now = [100.0]
-    consumers, kong = Consumers(settings().consumer_cache_seconds, lambda: now[0]), Kong()
-    consumers.find(kong, "acme-manila")
-    kong.database.clear()
-    now[0] += 5
-    assert consumers.find(kong, "acme-manila") is None
-
-
-def test_no_memory_at_all_when_that_is_configured() -> None:
-    consumers, kong = Consumers(0), Kong()
-    for _ in range(3):
-        consumers.find(kong, "acme-manila")
-    assert len(kong.loaded) == 3
-
-
-def test_a_consumer_that_is_added_to_kong_is_found_soon() -> None:
-    now = [100.0]
-    consumers, kong = Consumers(60, lambda: now[0]), Kong()
-    kong.database.clear()
-    assert consumers.find(kong, "acme-manila") is None
-    kong.database["acme-manila"] = ENTITY
-    now[0] += 1
-    assert consumers.find(kong, "acme-manila") == ENTITY
 
 
 def by_kong(**changes: Any) -> Authentication:

@@ -25,7 +25,7 @@ class Kong:
         self._answers = {
             "ctx.shared.get": request,
             "yeastar.upstream_answer": answer,
-            "client.load_consumer": {"id": "f70c4878", "username": "acme-manila"},
+            "yeastar.load_consumer": {"consumer": {"id": "f70c4878", "username": "acme-manila"}},
         }
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
