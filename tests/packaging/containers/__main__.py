@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from . import RUNS
@@ -44,7 +45,8 @@ def main() -> int:
                 failed.append(name)
                 found = problem.rows if isinstance(problem, Failed) else []
                 found.append(Row(name, "FAILED: " + " ".join(str(problem).split())[:200]))
-                print(f"{name} failed:\n{problem}", file=sys.stderr)
+                print(f"{name} failed:", file=sys.stderr)
+                traceback.print_exception(problem)
                 if given.log:
                     logs = project.compose("--profile", "*", "logs", "--no-color", check=False).stdout
                     (given.log / f"{name}.log").write_text(logs)
