@@ -630,9 +630,10 @@ def tenants(project: Project) -> list[Row]:
             "ACME_MANILA_KEY": key,
         }
         project.write(".env", env + "".join(f"{name}={value}\n" for name, value in of_customers.items()))
-        project.stub.merchant("user-acme", password="password-acme")
         project.make("up", **directory)
-        assert project.pbx(key=key).send().status == 200
+        project.stub.merchant("user-acme", password="password-acme")
+        answer = project.pbx(key=key).send()
+        assert answer.status == 200, answer
     finally:
         project.write(".env", env)
         project.make("up")
