@@ -136,6 +136,8 @@ def _configuration(to_stub: Link, to_redis: Link, trusted: Path, authority: Auth
             "ssl": True,
             "ssl_verify": True,
             "ca_certificates": str(authority.certificate),
+            # So that on a busy machine too only a certificate, or a server that is gone, makes Redis unavailable.
+            "timeout_ms": 5000,
         }
     )
     kong_yml.resolve_vaults()
