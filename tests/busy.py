@@ -1,6 +1,6 @@
 """`python -m tests.busy [--runs 20] [--loops 8] [TESTS …]`: the tests of faults and fidelity on a busy machine.
 
-Two cores are shared by the tests, run in four processes, and so many loops that do nothing but spin. One line a run;
+Two cores are shared by the tests, run in eight processes, and so many loops that do nothing but spin. One line a run;
 the end of what pytest said where a run is red. Ends with status 1 where one was.
 """
 
@@ -44,7 +44,7 @@ def busy(loops: int) -> Iterator[None]:
 def run(tests: list[str]) -> tuple[bool, str]:
     """Whether all of it was green, and what pytest said."""
     # What takes half a minute by itself takes minutes beside ten others: no test fails for that.
-    options = ["-q", "-n", "4", "--dist", "worksteal", "--timeout", "600", "-p", "no:cacheprovider"]
+    options = ["-q", "-n", "8", "--dist", "worksteal", "--timeout", "600", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
