@@ -151,7 +151,6 @@ local function forward(interface, nonce, path, token, body, consumer, client_ord
 end
 
 
-
 -- Kong's consumer of a name. On their way to a plugin server the functions of the PDK lose their second result: for
 -- `kong.client.load_consumer` a database that does not answer and a consumer that is not there would be the same.
 local function load_consumer(username)
