@@ -1,4 +1,7 @@
-"""A plugin that accepts requests as an adapter does, or does what the header `X-Do` says: exit-401, crash, nothing."""
+"""A plugin that accepts requests as an adapter does, or does what the header `X-Do` says.
+
+That is one of: exit-401, crash, read-body, nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ class Plugin:
             kong.response.exit(401, '{"errors":[]}', _SIGNED)
         elif wanted == "crash":
             kong.service.request.set_path("no slash")
+        elif wanted == "read-body":
+            kong.request.get_raw_body()
         elif wanted == "accept":
             kong.service.request.set_path("/api/v1/sms/sends")
 

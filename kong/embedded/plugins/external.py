@@ -53,17 +53,18 @@ class ExternalPlugin:
         A server that cannot be reached, or that does not answer, is logged and otherwise ignored: Kong goes on with
         the request. Raises LuaError when no instance can be started or a PDK call fails, PhaseEnd after an exit.
         """
-        for attempt in (1, 2):
+        while True:
             instance_id = await self._instance_id(instance)
             reason = await Event(self.rpc, exchange).run(instance_id, phase)
             if reason is None:
                 return
-            if "no plugin instance" in reason.lower() and attempt == 1:
-                self._worker.forget_instances(self.name)
-                self._worker.log.warn(f"[{self.name}] {reason}")
-                continue
-            self._worker.log.error(f"[{self.name}] {reason}, request_id: {exchange.request_id}")
-            return
+            if "no plugin instance" not in reason.lower():
+                self._worker.log.error(f"[{self.name}] {reason}, request_id: {exchange.request_id}")
+                return
+            # Kong begins anew as often as it hears this (`mp_rpc.lua`). While one plugin server takes over from another
+            # an instance can be started at the one and asked for at the other, more than once.
+            self._worker.forget_instances(self.name)
+            self._worker.log.warn(f"[{self.name}] {reason}")
 
     async def _instance_id(self, instance: PluginInstance) -> Any:
         seq, text = self._worker.server_config(instance)

@@ -1,15 +1,15 @@
 """Kong's side of the plugin-server protocol: MessagePack RPC over a Unix socket.
 
-A call takes an idle connection of the pool, or opens one, and gives it back with the answer. The pool hands out the
-connection that has been idle longest, so that the steps of one event travel over different connections whenever there
-are several; a plugin server must not tie an event to a connection.
+A call takes an idle connection of the pool, or opens one, and gives it back with the answer. As nginx's pool does
+(`ngx_http_lua_socket_tcp.c`), it hands out the connection that was used last: while one plugin server takes over from
+another, what one of them has answered goes on with the same one. The steps of one event still travel over several
+connections when something comes between them; a plugin server must not tie an event to a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -168,7 +168,7 @@ class RpcClient:
         self.loop = asyncio.get_running_loop()
         self.notified: Callable[[Any, Any], None] = lambda _label, _args: None
         self._message_id = 0
-        self._idle: deque[Connection] = deque()
+        self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -183,11 +183,9 @@ class RpcClient:
             packed = pack([0, message_id, method, [argument]])
         except (TypeError, ValueError, OverflowError) as problem:
             raise LuaError(f"pack: {problem}") from problem
-        while self._idle:
-            connection = self._idle.popleft()
-            if not connection.closed:
-                connection.call(message_id, packed, on_answer)
-                return
+        if self._idle:
+            self._idle.pop().call(message_id, packed, on_answer)
+            return
         task = self.loop.create_task(self._connect_and_call(message_id, packed, on_answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -223,13 +221,14 @@ class RpcClient:
     def release(self, connection: Connection) -> None:
         if connection.closed:
             return
-        if len(self._idle) >= POOL_SIZE:
-            connection.close()
-        else:
-            self._idle.append(connection)
+        self._idle.append(connection)
+        if len(self._idle) > POOL_SIZE:
+            self._idle[0].close()
 
     def forget(self, connection: Connection) -> None:
         self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
 
     def close(self) -> None:
         for connection in list(self._open):
