@@ -144,7 +144,7 @@ def test_a_futuresms_that_hangs_is_10007_within_the_service_s_time_limit(
 def test_tokens_that_die_under_load_cost_no_message(faults: Faults, load: Load, kind: str) -> None:
     with load.running():
         for _ in range(3):
-            load.wait_for(BEFORE)
+            load.wait_for_each(4)
             getattr(faults.stub, kind)()
         load.wait_for(AFTER)
     assert load.statuses.keys() == {200}

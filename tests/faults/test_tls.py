@@ -381,7 +381,7 @@ def test_a_futuresms_with_another_good_certificate_is_believed_and_no_message_lo
         for _ in range(3):
             site.show("stub")
             site.stub.expire_tokens()
-            load.wait_for(15)
+            load.wait_for_each()
     assert load.statuses.keys() == {200}
     load.verdict()
 

@@ -43,8 +43,13 @@ class Load:
     rate: float | None = None
     """Messages a second; None: as many as are answered."""
     sent: list[Sent] = field(default_factory=list)
+    _answers: list[int] = field(init=False)
+    """How many messages of each sender have been answered, or have lost their connection."""
     _outside: list[BaseException] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._answers = [0] * self.senders
 
     @contextmanager
     def running(self) -> Iterator[Load]:
@@ -69,6 +74,20 @@ class Load:
         while len(self.sent) < goal and not self._outside:
             assert time.monotonic() < deadline, (
                 f"only {len(self.sent)} of {goal} messages answered in {seconds:g} s"
+            )
+            time.sleep(0.01)
+
+    def wait_for_each(self, messages: int = 2, seconds: float = 60) -> None:
+        """Until every sender has had so many more answers; what was under way has been answered with the first.
+
+        For a fault that an order survives once: a mere count of messages says nothing of one that hangs behind.
+        Raises AssertionError when they do not come.
+        """
+        goals = [count + messages for count in self._answers]
+        deadline = time.monotonic() + seconds
+        while any(map(int.__lt__, self._answers, goals)) and not self._outside:
+            assert time.monotonic() < deadline, (
+                f"{self._answers} of {goals} messages answered in {seconds:g} s"
             )
             time.sleep(0.01)
 
@@ -136,5 +155,6 @@ class Load:
                 self._outside.append(outside)
                 self._stop.set()
             self.sent.append(Sent(text, valid, time.monotonic() - start, answer))
+            self._answers[number] += 1
             if self.rate is not None:
                 self._stop.wait(max(0.0, start + self.senders / self.rate - time.monotonic()))
