@@ -1,7 +1,7 @@
 # `make run` and `make test` are all that a newcomer needs; each sets itself up.
 VENV     ?= .venv
 KONG_YML ?= kong.yml
-# Three test processes for two CPUs; `make test WORKERS=0` runs in one, where a debugger works.
+# Two test processes a CPU; `make test WORKERS=0` runs in one, where a debugger works.
 WORKERS  ?= auto
 TESTS    ?=
 bin      := $(VENV)/bin

@@ -69,9 +69,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: three processes for two CPUs, as many tests wait for a time-out, a clock or a process."""
+    """`-n auto`: two processes a CPU, as many tests wait for a time-out, a clock or a process."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cpus + cpus // 2
+    return 2 * cpus
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
