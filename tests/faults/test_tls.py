@@ -81,17 +81,13 @@ class Site:
         elif name == "redis":
             self.redis.read_certificate()
 
-    def wait_longer_for_redis(self, **rate_limit: bool) -> None:
-        """Until the next test only a certificate makes Redis unavailable, not a busy machine."""
+    def be_patient(self, redis_ms: int = 10_000, **rate_limit: bool) -> None:
+        """Until the next test: what Redis or FutureSMS is late with, on a busy machine, is no failure."""
         changed = self.kong_yml.copy()
+        changed.service["connect_timeout"] = 10_000
+        changed.config["merchant"]["timeout_ms"] = 10_000
         changed.config["rate_limit"].update(rate_limit)
-        changed.config["rate_limit"]["redis"]["timeout_ms"] = 3000
-        self.gateway.load(changed)
-
-    def wait_longer_for_futuresms(self) -> None:
-        """Until the next test: what waits for its turn at FutureSMS has time for it on a busy machine, too."""
-        changed = self.kong_yml.copy()
-        changed.config["merchant"]["timeout_ms"] = 3000
+        changed.config["rate_limit"]["redis"]["timeout_ms"] = redis_ms
         self.gateway.load(changed)
 
     def use_another_merchant(self) -> str:
@@ -127,6 +123,8 @@ def _site(tmp_path_factory: pytest.TempPathFactory, journal: Journal, secrets: S
                 "KONG_SSL_CERT": str(certificates["gateway"].chain),
                 "KONG_SSL_CERT_KEY": str(certificates["gateway"].key),
                 "KONG_NGINX_PROXY_PROXY_SSL_TRUSTED_CERTIFICATE": str(authority.certificate),
+                # More than all that the adapter ever waits for (`be_patient`).
+                "KONG_NGINX_HTTP_LUA_SOCKET_READ_TIMEOUT": "60s",
             },
         )
         stack.callback(gateway.stop)
@@ -203,6 +201,7 @@ def _listening(site: Site) -> tuple[str, int]:
 
 
 def test_a_certificate_that_is_renewed_with_a_reload_costs_no_message(site: Site) -> None:
+    site.be_patient()
     shown = {serial_number(site)}
     load = site.load()
     with load.running():
@@ -217,6 +216,7 @@ def test_a_certificate_that_is_renewed_with_a_reload_costs_no_message(site: Site
 
 
 def test_clients_that_stall_or_break_off_in_the_handshake_cost_no_message(site: Site) -> None:
+    site.be_patient()
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
     load = site.load()
     with contextlib.ExitStack() as stalling, load.running():
@@ -260,7 +260,7 @@ def test_a_message_in_clear_to_the_tls_port_is_no_order(site: Site, pbx_at: Call
 def test_a_redis_that_is_not_trusted_counts_as_away_until_it_is(
     site: Site, wrong: Wrong, tmp_path: Path
 ) -> None:
-    site.wait_longer_for_redis()
+    site.be_patient()
     load = site.load()
     with load.running():
         load.wait_for(10)
@@ -278,7 +278,7 @@ def test_a_redis_that_is_not_trusted_counts_as_away_until_it_is(
 def test_a_redis_that_is_not_trusted_stops_messages_that_have_to_be_counted(
     site: Site, tmp_path: Path
 ) -> None:
-    site.wait_longer_for_redis(fault_tolerant=False)
+    site.be_patient(fault_tolerant=False)
     load = site.load()
     with load.running():
         load.wait_for_status(200)
@@ -292,6 +292,7 @@ def test_a_redis_that_is_not_trusted_stops_messages_that_have_to_be_counted(
 
 
 def test_a_handshake_with_redis_that_stalls_costs_no_message(site: Site) -> None:
+    site.be_patient(redis_ms=1000)
     load = site.load()
     with load.running():
         load.wait_for(10)
@@ -306,7 +307,7 @@ def test_a_handshake_with_redis_that_stalls_costs_no_message(site: Site) -> None
 
 
 def test_a_redis_with_another_good_certificate_is_asked_on_and_nobody_notices(site: Site) -> None:
-    site.wait_longer_for_redis()
+    site.be_patient()
     load = site.load()
     with load.running():
         load.wait_for(15)  # a connection that is still being made when it is cut would be a fault
@@ -319,6 +320,7 @@ def test_a_redis_with_another_good_certificate_is_asked_on_and_nobody_notices(si
 
 
 def test_a_redis_that_is_started_again_under_load_costs_no_message(site: Site) -> None:
+    site.be_patient()
     load = site.load()
     with load.running():
         load.wait_for(10)
@@ -376,6 +378,7 @@ def test_a_handshake_with_futuresms_that_stalls_is_given_up_and_nothing_was_sent
 
 
 def test_a_futuresms_with_another_good_certificate_is_believed_and_no_message_lost(site: Site) -> None:
+    site.be_patient()
     load = site.load()
     with load.running():
         for _ in range(3):
@@ -387,7 +390,7 @@ def test_a_futuresms_with_another_good_certificate_is_believed_and_no_message_lo
 
 
 def test_tokens_that_are_revoked_in_a_storm_cost_no_message_and_make_none_twice(site: Site) -> None:
-    site.wait_longer_for_futuresms()
+    site.be_patient()
     site.stub.behave(path=SENDS, times=40, delay_ms=300)
     with ThreadPoolExecutor(40) as senders:
         sent = [senders.submit(site.pbx.send, text=f"message {number}") for number in range(40)]
