@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -181,9 +182,10 @@ def test_it_stops_with_everything_that_it_started(start, number):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's end")
 def test_nothing_is_left_when_it_is_killed(start):
-    demo = start()
-    os.kill(demo.pid, signal.SIGKILL)
-    demo.assert_nothing_is_left()
+    with tempfile.TemporaryDirectory() as directory:  # nobody is there to remove the demo's own
+        demo = start(TMPDIR=directory)
+        os.kill(demo.pid, signal.SIGKILL)
+        demo.assert_nothing_is_left()
 
 
 def test_it_ends_when_a_part_of_it_ends(start):
