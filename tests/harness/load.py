@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .gateway import wait_until
 from .pbx import Answer, Pbx
 from .stub import StubClient
 
@@ -20,8 +21,9 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Sent:
-    """One message of the load: its text, which no other message has, and what came back."""
+    """One message of the load: who has sent it, its text, which no other message has, and what came back."""
 
+    sender: int
     text: str
     valid_key: bool
     seconds: float
@@ -43,13 +45,8 @@ class Load:
     rate: float | None = None
     """Messages a second; None: as many as are answered."""
     sent: list[Sent] = field(default_factory=list)
-    _answers: list[int] = field(init=False)
-    """How many messages of each sender have been answered, or have lost their connection."""
     _outside: list[BaseException] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self._answers = [0] * self.senders
 
     @contextmanager
     def running(self) -> Iterator[Load]:
@@ -83,13 +80,13 @@ class Load:
         For a fault that an order survives once: a mere count of messages says nothing of one that hangs behind.
         Raises AssertionError when they do not come.
         """
-        goals = [count + messages for count in self._answers]
-        deadline = time.monotonic() + seconds
-        while any(map(int.__lt__, self._answers, goals)) and not self._outside:
-            assert time.monotonic() < deadline, (
-                f"{self._answers} of {goals} messages answered in {seconds:g} s"
-            )
-            time.sleep(0.01)
+        before = len(self.sent)
+
+        def answered() -> bool:
+            counts = Counter(sent.sender for sent in self.sent[before:])
+            return all(counts[number] >= messages for number in range(self.senders))
+
+        wait_until(lambda: answered() or self._outside, seconds, f"{messages} answers to each sender")
 
     def wait_for_status(self, status: int, messages: int = 5, seconds: float = 60) -> None:
         """Until so many messages in a row (those with a good key) got this status."""
@@ -154,7 +151,6 @@ class Load:
             except AssertionError as outside:
                 self._outside.append(outside)
                 self._stop.set()
-            self.sent.append(Sent(text, valid, time.monotonic() - start, answer))
-            self._answers[number] += 1
+            self.sent.append(Sent(number, text, valid, time.monotonic() - start, answer))
             if self.rate is not None:
                 self._stop.wait(max(0.0, start + self.senders / self.rate - time.monotonic()))
